@@ -1,0 +1,138 @@
+//! The one place that reads time.
+//!
+//! Pure code receives [`Now`]; only run loops call [`now`]. [`Mono`] is `CLOCK_BOOTTIME`: it is the same for every process
+//! of one boot, never steps, and counts suspend, so deadlines may be written into files next to the boot id. [`Timestamp`]
+//! is for people and never decides anything.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Wall time, RFC 3339 in UTC with microseconds. For display only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z, for tests and placeholders.
+    pub const EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
+
+    /// From whole seconds since 1970, as git and the kernel give them; out of range becomes the epoch.
+    #[must_use]
+    pub fn from_unix(seconds: i64) -> Self {
+        Self(jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub fn unix(self) -> i64 {
+        self.0.as_second()
+    }
+
+    /// How long ago this was as seen from `now`; zero if it lies ahead.
+    #[must_use]
+    pub fn age(self, now: Self) -> Duration {
+        Duration::try_from(now.0.duration_since(self.0)).unwrap_or_default()
+    }
+
+    /// `HH:MM:SS` in UTC.
+    #[must_use]
+    pub fn time_of_day(self) -> String {
+        self.0.strftime("%H:%M:%S").to_string()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}", self.0)
+    }
+}
+
+/// Time since boot (`CLOCK_BOOTTIME`), in whole milliseconds when written to a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct Mono(Duration);
+
+impl Mono {
+    /// The moment of boot.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
+    /// From milliseconds since boot.
+    #[must_use]
+    pub fn from_millis(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
+    }
+
+    /// Milliseconds since boot.
+    #[must_use]
+    pub fn as_millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Time since boot as a duration.
+    #[must_use]
+    pub fn since_boot(self) -> Duration {
+        self.0
+    }
+
+    /// `self - earlier`, zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The moment `wait` after this one.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(wait))
+    }
+}
+
+impl From<u64> for Mono {
+    fn from(ms: u64) -> Self {
+        Self::from_millis(ms)
+    }
+}
+
+impl From<Mono> for u64 {
+    fn from(mono: Mono) -> Self {
+        mono.as_millis()
+    }
+}
+
+/// Both clocks, read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// For people.
+    pub wall: Timestamp,
+    /// For deadlines and ages.
+    pub mono: Mono,
+}
+
+/// Reads both clocks.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads time")]
+pub fn now() -> Now {
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(boot.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(boot.tv_nsec).unwrap_or_default();
+    Now { wall: Timestamp(jiff::Timestamp::now()), mono: Mono(Duration::new(seconds, nanos)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_rfc3339_with_microseconds() {
+        assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp::from_unix(1_700_000_000).unix(), 1_700_000_000);
+    }
+
+    #[test]
+    fn ages_never_go_negative() {
+        assert_eq!(Timestamp::from_unix(5).age(Timestamp::EPOCH), Duration::ZERO);
+        assert_eq!(Mono::ZERO.since(Mono::from_millis(3)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,16 @@
+//! The only room of this crate that touches files, locks and processes.
+//!
+//! [`Storage`] is the one port: the real [`disk::Disk`] and, for tests, a simulated one. Everything above this room works
+//! on the trait or on plain values.
+#![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
+
+pub mod disk;
+pub mod doorbell;
+pub mod lock;
+pub mod process;
+pub mod storage;
+pub mod watch;
+
+pub use disk::Disk;
+pub use lock::{AliveLock, FileLock};
+pub use storage::{Handle, OpenMode, Stat, Storage};

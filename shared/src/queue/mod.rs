@@ -1,0 +1,11 @@
+//! The queue: messages between instances and people, on the log engine.
+//!
+//! Files: `messages/*.jsonl` (the truth, one message a line), `messages.json` (view of the newest 200 and import box),
+//! `spool/` (door for foreign programs). Order is `seq`. Readers take no lock; each keeps its cursor in its own state file.
+
+pub mod message;
+mod store;
+pub mod view;
+
+pub use message::{Draft, Message, MessageKind};
+pub use store::{Arrival, Inbox, Queue};

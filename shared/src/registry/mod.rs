@@ -1,0 +1,11 @@
+//! `registry.json`: who is in the fleet, and why it is in the state it is in.
+//!
+//! Format: `{"schema":1,"rev":n,"supervisor":{…}|null,"instances":[row…]}`, replaced whole under `registry.lock`.
+//! Writers: the supervisor any row; a worker its own row at ready and leave, if the incarnation is still its own.
+//! By hand only `desired` is an input. A crash leaves the old or the new file, whole.
+
+pub mod row;
+mod store;
+
+pub use row::{Backoff, Death, DeathKind, Desired, Kind, Registry, Row, Status, SupervisorRow};
+pub use store::RegistryStore;

@@ -1,0 +1,13 @@
+//! The board: tasks, proposals and votes as events on the log engine, folded into one state.
+//!
+//! Files: `tasks/*.jsonl` (the truth) and `tasks.json` (view). Writers append under `tasks.lock` after catching up, so every
+//! change is judged against the newest state: a claim is atomic, a stale fence cannot complete. A crash leaves a valid
+//! prefix. The fold is the same function live and at recovery.
+
+pub mod board;
+pub mod change;
+mod store;
+
+pub use board::{Board, Task, TaskStatus};
+pub use change::{Change, TaskEvent};
+pub use store::TaskStore;

@@ -1,0 +1,85 @@
+//! Everything the fleet's mind can ask for: carried out by `effects/`, in order, each idempotent.
+
+use serde_json::{Map, Value};
+use tachi_shared::clock::Mono;
+use tachi_shared::event;
+use tachi_shared::id::{CommandId, Incarnation, InstanceId};
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start the process of this incarnation. Answered by `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Which.
+        id: InstanceId,
+        /// Which start.
+        incarnation: Incarnation,
+    },
+    /// Signal the leader through its pidfd.
+    Signal {
+        /// Which.
+        id: InstanceId,
+        /// Signal number.
+        signal: i32,
+    },
+    /// KILL every process of the tree, leader included. Answered by `TreeEmpty` once nothing is left.
+    KillTree {
+        /// Which.
+        id: InstanceId,
+        /// Which start.
+        incarnation: Incarnation,
+    },
+    /// Look whether the tree is empty and answer `TreeEmpty` now or when it becomes so; kills nothing.
+    AwaitEmpty {
+        /// Which.
+        id: InstanceId,
+        /// Which start.
+        incarnation: Incarnation,
+    },
+    /// Ring the instance's doorbell: its row has changed.
+    Ring {
+        /// Which.
+        id: InstanceId,
+    },
+    /// Free the board's tasks this dead owner held.
+    ReleaseTasks {
+        /// Which.
+        id: InstanceId,
+        /// Up to which start.
+        incarnation: Incarnation,
+        /// Sentence for the board.
+        reason: String,
+    },
+    /// Tell the team through the queue (presence).
+    Announce {
+        /// About whom.
+        id: InstanceId,
+        /// Sentence.
+        text: String,
+    },
+    /// Append to the event log (kept and retried if the lock cannot be had).
+    Record(Box<event::Event>),
+    /// The rows changed: write the registry soon (kept and retried if the lock cannot be had).
+    SaveRegistry,
+    /// Answer a command.
+    Reply {
+        /// Which.
+        command: CommandId,
+        /// Whether it was carried out completely.
+        ok: bool,
+        /// Exit code for the caller.
+        code: i32,
+        /// One line.
+        message: String,
+        /// Per target.
+        details: Map<String, Value>,
+    },
+    /// Write the stop file with this text.
+    LatchStop(String),
+    /// Remove the stop file.
+    ClearStop,
+    /// Deliver `Tick` not later than this.
+    WakeAt(Mono),
+    /// Leave the loop with this exit code.
+    Exit(u8),
+}

@@ -1,0 +1,111 @@
+//! Settled settings: what the flags, the environment, `tachi.toml` and the defaults amount to. Nothing else travels further.
+//!
+//! Precedence: flag > environment > file > default, settled once in [`settle`] (owner of this module completes it).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tachi_shared::id::{InstanceId, Role};
+use tachi_shared::registry::Kind;
+
+/// Everything `up` needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// State directory, absolute.
+    pub state: PathBuf,
+    /// What the fleet works on, absolute.
+    pub workspace: PathBuf,
+    /// Configuration file in force, if any.
+    pub config: Option<PathBuf>,
+    /// What the team pursues, if anything.
+    pub goal: Option<String>,
+    /// Instances to run, in start order.
+    pub specs: Vec<Spec>,
+    /// Template per role for instances added later by `scale`; the first entry serves unknown roles.
+    pub roles: Vec<Spec>,
+    /// What happens to instances when the supervisor dies.
+    pub on_supervisor_loss: OnLoss,
+    /// Whether a correlated failure of many brakes all.
+    pub brake: bool,
+    /// Orphans end themselves after this.
+    pub orphan_grace: Duration,
+    /// Whether an existing stop latch is kept.
+    pub keep_stop: bool,
+}
+
+/// What happens to instances when their supervisor dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLoss {
+    /// They go on and are adopted.
+    Continue,
+    /// They end.
+    Stop,
+}
+
+/// How one instance is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Which.
+    pub id: InstanceId,
+    /// What for.
+    pub role: Role,
+    /// Worker or command.
+    pub kind: Kind,
+    /// argv of a command; empty for workers.
+    pub command: Vec<String>,
+    /// Working directory, absolute; the workspace for workers.
+    pub cwd: PathBuf,
+    /// Additional environment, env files already read, later ones win.
+    pub env: Vec<(String, String)>,
+    /// Port given as `TACHI_PORT`.
+    pub port: Option<u16>,
+    /// When it is started again.
+    pub restart: RestartPolicy,
+    /// Delays between automatic restarts.
+    pub backoff: BackoffPolicy,
+    /// Automatic restarts allowed in a period; `None` = unlimited.
+    pub limit: Option<Limit>,
+    /// Time between stop signal and KILL.
+    pub grace: Duration,
+    /// Stop signal number.
+    pub stop_signal: i32,
+    /// Backend name for the row: `builtin`, `command`, or a configured one.
+    pub backend: String,
+    /// Silence (beyond what was declared) after which it is called stalled.
+    pub stall_soft: Duration,
+    /// Silence after which it is restarted.
+    pub stall_hard: Duration,
+}
+
+/// When an instance is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// After every end nobody asked for.
+    Always,
+    /// After every end nobody asked for but exit 0.
+    OnFailure,
+    /// Never.
+    Never,
+    /// Until it succeeds once.
+    Job,
+}
+
+/// Delays between automatic restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackoffPolicy {
+    /// Before the first.
+    pub first: Duration,
+    /// Before the second; doubles from there.
+    pub base: Duration,
+    /// Never longer.
+    pub max: Duration,
+}
+
+/// Automatic restarts allowed in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many.
+    pub burst: u32,
+    /// In which time.
+    pub period: Duration,
+}

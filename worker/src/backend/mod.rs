@@ -1,0 +1,2 @@
+//! What thinks for an instance.
+pub mod builtin;
