@@ -13,13 +13,16 @@
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
 mod adopt;
+mod begin;
 mod beat;
 mod carry_out;
 mod door;
+mod held;
 mod hold;
 mod house;
 mod journal;
 mod mark;
+mod output;
 mod poll;
 mod reap;
 mod registry_writer;
@@ -30,6 +33,7 @@ mod screen;
 mod signals;
 mod spawn;
 mod table;
+mod thaw;
 mod tree;
 
 pub use hold::hold;

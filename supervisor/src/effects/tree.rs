@@ -83,6 +83,11 @@ impl Trees {
         self.pause = PAUSE_FIRST;
     }
 
+    /// Kills a process that was started and cannot be led; it is reaped as a stray.
+    pub(super) fn abandon(&self, process: &ProcessRef) {
+        kill(process);
+    }
+
     /// When to look again without being told.
     pub(super) fn again(&self) -> Option<Mono> {
         self.again.filter(|_| !self.waits.is_empty())
