@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod effects;
+pub mod error;
 pub mod fleet;
 pub mod render;
 pub mod settings;
