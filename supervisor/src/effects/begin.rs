@@ -41,7 +41,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
     let store = Store::create(&settings.state)?;
     // The mark in the environment is compared as text, so the directory needs one spelling.
-    let root = std::fs::canonicalize(store.dir().root()).map_err(|e| Error::system("resolve the state directory", e))?;
+    let root = std::fs::canonicalize(store.dir().root())
+        .map_err(|e| Error::system("resolve the state directory", e))?;
     let store = Store::open(&root)?;
     let dir = store.dir().clone();
     let alive = AliveLock::take(&dir.supervisor_alive())?;

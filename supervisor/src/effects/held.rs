@@ -38,14 +38,17 @@ impl Given {
     pub(super) fn read(id: &InstanceId) -> tachi_shared::Result<Self> {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).and_then(|text| text.parse::<u64>().ok());
-        let state = text("TACHI_STATE_DIR").map(PathBuf::from).ok_or_else(|| tachi_shared::Error::NotAStateDir {
-            path: PathBuf::new(),
-            reason: "TACHI_STATE_DIR is not set: this is run by the supervisor only".to_owned(),
-        })?;
+        let state =
+            text("TACHI_STATE_DIR").map(PathBuf::from).ok_or_else(|| tachi_shared::Error::NotAStateDir {
+                path: PathBuf::new(),
+                reason: "TACHI_STATE_DIR is not set: this is run by the supervisor only".to_owned(),
+            })?;
         Ok(Self {
             state,
             role: Role::new(&text("TACHI_INSTANCE_ROLE").unwrap_or_else(|| id.to_string()))?,
-            incarnation: Incarnation(number("TACHI_INCARNATION").and_then(|n| n.try_into().ok()).unwrap_or(1)),
+            incarnation: Incarnation(
+                number("TACHI_INCARNATION").and_then(|n| n.try_into().ok()).unwrap_or(1),
+            ),
             stop_signal: text("TACHI_STOP_SIGNAL").as_deref().and_then(signal::parse).unwrap_or(15),
             grace: number("TACHI_GRACE_MS").map_or(GRACE, Duration::from_millis),
             orphan_grace: number("TACHI_ORPHAN_GRACE_MS").map_or(ORPHAN_GRACE, Duration::from_millis),
@@ -152,9 +155,13 @@ mod tests {
 
     #[test]
     fn a_holder_returns_its_commands_code_or_128_and_the_signal() {
-        for (end, code) in
-            [(End::Code(0), 0), (End::Code(77), 77), (End::Signal(9), 137), (End::Signal(15), 143), (End::Code(-1), 1)]
-        {
+        for (end, code) in [
+            (End::Code(0), 0),
+            (End::Code(77), 77),
+            (End::Signal(9), 137),
+            (End::Signal(15), 143),
+            (End::Code(-1), 1),
+        ] {
             assert_eq!(end.code(), code);
         }
     }

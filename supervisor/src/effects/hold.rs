@@ -16,8 +16,8 @@ use nix::sys::signal::Signal as Received;
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit, kill_process, kill_process_group,
-    set_child_subreaper, setrlimit, setsid, waitid,
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit, kill_process,
+    kill_process_group, set_child_subreaper, setrlimit, setsid, waitid,
 };
 use tachi_shared::clock::{Mono, now};
 use tachi_shared::id::{InstanceId, ProcessRef};
@@ -108,7 +108,12 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
 fn start(argv: &[String]) -> std::io::Result<Child> {
     let (program, arguments) = argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
     for ours in ["TACHI_NOFILE", "TACHI_STOP_SIGNAL", "TACHI_GRACE_MS"] {
         command.env_remove(ours);
     }
@@ -196,7 +201,12 @@ impl Holder {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(wait.subsec_nanos()),
         });
-        let fds = [Some(self.signals.as_fd()), self.out.fd(), self.err.fd(), self.supervisor.as_ref().map(AsFd::as_fd)];
+        let fds = [
+            Some(self.signals.as_fd()),
+            self.out.fd(),
+            self.err.fd(),
+            self.supervisor.as_ref().map(AsFd::as_fd),
+        ];
         let fds: Vec<_> = fds.into_iter().flatten().collect();
         let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         // An error (interrupted) is an early wake-up; everything is looked at anyway.
@@ -306,7 +316,8 @@ impl Holder {
 
 /// Our children but one: they are not reaped before we do it, so their pids are their own.
 fn strays(except: Option<Pid>) -> Vec<Pid> {
-    let all = process::children().into_iter().filter_map(|pid| i32::try_from(pid).ok().and_then(Pid::from_raw));
+    let all =
+        process::children().into_iter().filter_map(|pid| i32::try_from(pid).ok().and_then(Pid::from_raw));
     all.filter(|pid| Some(*pid) != except).collect()
 }
 

@@ -13,8 +13,8 @@
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
 mod adopt;
-mod begin;
 mod beat;
+mod begin;
 mod carry_out;
 mod door;
 mod held;
@@ -38,4 +38,4 @@ mod tree;
 
 pub use hold::hold;
 pub use run_loop::supervise;
-pub use screen::Screen;
+pub use screen::{Draw, Screen};

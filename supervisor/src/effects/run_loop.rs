@@ -111,7 +111,8 @@ impl Supervisor {
 
     fn sleep(&self) -> Result<Vec<Token>> {
         let now = clock::now().mono;
-        let tick = (!self.table.is_empty() || self.doors.tick() < Duration::from_secs(5)).then_some(self.tick_at);
+        let tick =
+            (!self.table.is_empty() || self.doors.tick() < Duration::from_secs(5)).then_some(self.tick_at);
         let due = [
             tick,
             self.wake_at,

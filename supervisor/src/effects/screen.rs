@@ -192,7 +192,8 @@ impl Shower {
 
     fn show(&mut self) {
         let Some(draw) = self.draw.as_ref().filter(|_| std::mem::take(&mut self.dirty)) else { return };
-        let width = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col));
+        let width =
+            rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col));
         let text = draw(&self.rows, &self.events, width.max(20));
         let erase = erase(self.drawn);
         self.drawn = text.lines().count();
