@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tachi_shared::clock;
+use tachi_shared::os::Disk;
 use tachi_shared::queue::View;
 use tachi_shared::registry::Registry;
 use tachi_shared::snapshot::Loaded;
@@ -83,7 +84,7 @@ struct Keeper {
 
 impl Keeper {
     fn new(store: Store, say: Sender<String>) -> Self {
-        let (view, board) = (store.view(), store.tasks());
+        let (view, board) = (View::new(Disk, store.dir()), store.tasks());
         Self { store, view, board, say, last_error: None }
     }
 
