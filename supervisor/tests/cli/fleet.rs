@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::folder::{Folder, said};
 
-const CONFIG: &str = "[fleet]\ncount = 0\n[[instances]]\nnames = [\"a\", \"b\"]\nrole = \"sleeper\"\n\
-                      command = [\"sleep\", \"1000\"]\ngrace = \"2s\"\n";
+const CONFIG: &str = "[fleet]\ncount = 0\n[roles.sleeper]\ncommand = [\"sleep\", \"1000\"]\ngrace = \"2s\"\n\
+                      [[instances]]\nnames = [\"a\", \"b\"]\nrole = \"sleeper\"\n";
 
 fn started() -> Folder {
     let folder = Folder::new();
