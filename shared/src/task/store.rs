@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::error::{Error, Result};
 use crate::id::{Incarnation, InstanceId, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Entry, Log, LogReader, LogWriter};
+use crate::log::{Cursor, Entry, Gap, Log, LogReader, LogWriter};
 use crate::os::doorbell::{Ring, ring};
 use crate::os::place::{Sync, place};
 use crate::os::{Disk, Storage};
@@ -27,6 +27,8 @@ pub struct TaskStore<S: Storage = Disk> {
 
 /// The board with the reader that feeds it.
 struct Fold<S: Storage> {
+    /// Names the log once more, for reading alone: the other one is busy while its lock is held.
+    log: Log<S>,
     reader: LogReader<S>,
     board: Board,
     skipped: u64,
@@ -37,7 +39,12 @@ impl<S: Storage> TaskStore<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let log = Log::new(storage.clone(), dir, Topic::Tasks);
         let reader = log.reader(Cursor::default());
-        let fold = Fold { reader, board: Board::default(), skipped: 0 };
+        let fold = Fold {
+            log: Log::new(storage.clone(), dir, Topic::Tasks),
+            reader,
+            board: Board::default(),
+            skipped: 0,
+        };
         Self { storage, dir: dir.clone(), log, fold, shown: None }
     }
 
@@ -134,25 +141,54 @@ impl<S: Storage> TaskStore<S> {
 }
 
 impl<S: Storage> Fold<S> {
+    fn fold(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Record { seq, line } => match serde_json::from_str::<TaskEvent>(line) {
+                Ok(event) => self.board.apply(*seq, &event),
+                Err(_) => self.skipped = self.skipped.saturating_add(1),
+            },
+            // Numbers nobody ever saw.
+            Entry::Gap(Gap::Epoch { .. }) => {}
+            Entry::Gap(_) => self.skipped = self.skipped.saturating_add(1),
+        }
+    }
+
     fn catch_up(&mut self) -> Result<()> {
+        let known = self.board.seq > Seq::START;
         loop {
             let entries = self.reader.read(CHUNK)?;
             if entries.is_empty() {
                 return Ok(());
             }
-            for entry in entries {
-                let event = match &entry {
-                    Entry::Record { seq, line } => {
-                        serde_json::from_str::<TaskEvent>(line).ok().map(|event| (*seq, event))
-                    }
-                    Entry::Gap(_) => None,
-                };
-                match event {
-                    Some((seq, event)) => self.board.apply(seq, &event),
-                    None => self.skipped = self.skipped.saturating_add(1),
-                }
+            if known && entries.iter().any(is_doubtful) {
+                return self.start_over();
             }
+            entries.iter().for_each(|entry| self.fold(entry));
         }
+    }
+
+    /// Folds the whole log anew.
+    fn start_over(&mut self) -> Result<()> {
+        self.board = Board::default();
+        self.skipped = 0;
+        self.reader = self.log.reader(Cursor::default());
+        loop {
+            let entries = self.reader.read(CHUNK)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            entries.iter().for_each(|entry| self.fold(entry));
+        }
+    }
+}
+
+/// Whether this may mean that the log was cut or replaced below what was folded: then what was folded may be gone and its
+/// positions given again, and only a new fold is right. It costs one reading of the log, and happens after damage only.
+fn is_doubtful(entry: &Entry) -> bool {
+    match entry {
+        Entry::Gap(Gap::Epoch { after, next }) => next <= after,
+        Entry::Gap(Gap::Poison { .. } | Gap::Lagged { .. }) => true,
+        Entry::Gap(Gap::Unnumbered { .. }) | Entry::Record { .. } => false,
     }
 }
 
