@@ -74,7 +74,7 @@ impl Goal {
             (Self::Ready { above }, _) if instance.ready() && above < Some(instance.incarnation) => {
                 Outcome::Met(up)
             }
-            (Self::Working, _) if instance.ready() && !instance.paused() => Outcome::Met(up),
+            (Self::Working, _) if instance.ready() && !instance.idle() => Outcome::Met(up),
             _ => Outcome::Open,
         }
     }

@@ -184,6 +184,12 @@ impl Instance {
         }
     }
 
+    /// Whether it lives and does nothing, on request or stopped by a signal.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.paused() || matches!(&self.phase, Phase::Alive(alive) if alive.mode == Mode::Frozen)
+    }
+
     /// The word for its row.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -198,9 +204,9 @@ impl Instance {
                 Mode::Working => Status::Ready,
             },
             Phase::Stopping(_) => Status::Stopping,
-            Phase::Emptying(Emptying { cause: Cause::Stop(_), .. }) => Status::Stopping,
             Phase::Emptying(Emptying { cause: Cause::Lost, .. }) => Status::Lost,
-            Phase::Emptying(_) | Phase::Backoff { .. } | Phase::Held { .. } => Status::Backoff,
+            Phase::Emptying(_) => Status::Stopping,
+            Phase::Backoff { .. } | Phase::Held { .. } => Status::Backoff,
             Phase::Failed { .. } => Status::Failed,
         }
     }
