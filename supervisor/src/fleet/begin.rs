@@ -91,6 +91,7 @@ impl Step<'_> {
     ) {
         let id = spec.id.clone();
         let mut instance = Instance::new(spec);
+        instance.incarnation = self.fleet.retired.remove(&id).unwrap_or_default();
         if let Some(row) = &row {
             self.remember(&mut instance, row);
         }
@@ -107,7 +108,7 @@ impl Step<'_> {
     /// What outlives a supervisor.
     fn remember(&self, instance: &mut Instance, row: &Row) {
         instance.desired = row.desired;
-        instance.incarnation = row.incarnation;
+        instance.incarnation = instance.incarnation.max(row.incarnation);
         instance.restarts = row.restarts;
         instance.started_at = row.started_at;
         instance.last_heartbeat = row.last_heartbeat;

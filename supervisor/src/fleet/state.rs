@@ -62,6 +62,19 @@ impl Fleet {
         }
     }
 
+    /// The same, knowing the last starts of instances that were removed under former supervisors.
+    #[must_use]
+    pub fn with_retired(mut self, retired: BTreeMap<InstanceId, Incarnation>) -> Self {
+        self.retired = retired;
+        self
+    }
+
+    /// Last starts of removed instances, to be kept beside the rows: a number is never handed out twice.
+    #[must_use]
+    pub fn retired(&self) -> &BTreeMap<InstanceId, Incarnation> {
+        &self.retired
+    }
+
     /// One instance.
     #[must_use]
     pub fn get(&self, id: &InstanceId) -> Option<&Instance> {
@@ -71,6 +84,11 @@ impl Fleet {
     /// Instances in start order.
     pub fn in_order(&self) -> impl Iterator<Item = (&InstanceId, &Instance)> {
         self.order.iter().filter_map(|id| self.instances.get_key_value(id))
+    }
+
+    /// Whether nothing speaks for keeping this instance down.
+    pub(super) fn wants_up(&self, instance: &Instance) -> bool {
+        instance.desired != Desired::Stopped && !instance.leaving && !self.latched() && !self.ending()
     }
 
     /// Whether the stop file holds everything down.

@@ -60,8 +60,12 @@ fn step(world: &mut World) {
             }
         }
         45..60 => {
-            let ms = if world.dice.chance(10) { 60_000 } else { world.dice.below(3000) };
-            world.pass(ms);
+            if world.dice.chance(10) {
+                world.freeze(60_000);
+            } else {
+                let ms = world.dice.below(3000);
+                world.pass(ms);
+            }
         }
         60..68 => {
             let paused = world.dice.chance(20);

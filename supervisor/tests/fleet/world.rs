@@ -9,6 +9,7 @@ use tachi::fleet::event::How;
 use tachi::fleet::phase::Phase;
 use tachi::fleet::{Action, Event, Fleet, next, rows};
 use tachi::settings::Settings;
+use tachi_shared::clock::Mono;
 use tachi_shared::command::Verb;
 use tachi_shared::id::{CommandId, Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Desired, Row};
@@ -60,6 +61,7 @@ pub struct World {
     queue: BTreeMap<InstanceId, VecDeque<Event>>,
     highest: BTreeMap<InstanceId, Incarnation>,
     saved: Vec<Row>,
+    saved_retired: BTreeMap<InstanceId, Incarnation>,
     stop_file: bool,
     kept_down: BTreeSet<InstanceId>,
     deaths: BTreeMap<(InstanceId, Incarnation), u32>,
@@ -68,6 +70,7 @@ pub struct World {
     replies: BTreeMap<CommandId, u32>,
     pub exited: bool,
     pub spawns: u64,
+    wake_at: Option<Mono>,
     trace: bool,
 }
 
@@ -82,6 +85,7 @@ impl World {
             queue: BTreeMap::new(),
             highest: BTreeMap::new(),
             saved: Vec::new(),
+            saved_retired: BTreeMap::new(),
             stop_file: false,
             kept_down: BTreeSet::new(),
             deaths: BTreeMap::new(),
@@ -90,6 +94,7 @@ impl World {
             replies: BTreeMap::new(),
             exited: false,
             spawns: 0,
+            wake_at: None,
             trace,
         };
         world.take_over();
@@ -98,7 +103,7 @@ impl World {
 
     /// A new supervisor, from the saved registry and what lives.
     pub fn take_over(&mut self) {
-        self.fleet = Fleet::new(&self.settings);
+        self.fleet = Fleet::new(&self.settings).with_retired(self.saved_retired.clone());
         self.queue.clear();
         let lives = |(id, tree): (&InstanceId, &Tree)| {
             let process = ProcessRef { pid: 1, pid_start: 1, boot_id: "boot".to_owned() };
@@ -122,6 +127,7 @@ impl World {
         self.note_wishes(&event);
         let actions = next(&mut self.fleet, event, now);
         self.judge(&before, &actions, &by_hand);
+        self.wake_at = None;
         for action in actions {
             self.carry_out(action);
         }
@@ -255,10 +261,14 @@ impl World {
             Action::Spawn { id, incarnation } => self.spawn(&id, incarnation),
             Action::Signal { id, signal } => self.signal(&id, signal),
             Action::KillTree { id, incarnation } => self.kill_tree(&id, incarnation),
-            Action::SaveRegistry => self.saved = rows(&self.fleet, at(self.ms)),
+            Action::SaveRegistry => {
+                self.saved = rows(&self.fleet, at(self.ms));
+                self.saved_retired = self.fleet.retired().clone();
+            }
             Action::LatchStop(_) => self.stop_file = true,
             Action::ClearStop => self.stop_file = false,
             Action::Exit(_) => self.exited = true,
+            Action::WakeAt(moment) => self.wake_at = Some(moment),
             _ => {}
         }
     }
@@ -383,9 +393,24 @@ impl World {
         id(1 + u32::try_from(self.dice.below(5)).unwrap())
     }
 
-    pub fn pass(&mut self, ms: u64) {
+    /// The loop was held up: nothing happens for so long.
+    pub fn freeze(&mut self, ms: u64) {
         self.ms += ms;
         self.give(Event::Tick);
+    }
+
+    /// Time passes, and every deadline is met.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.ms + ms;
+        while let Some(wake) = self.wake_at.filter(|wake| *wake <= at(end).mono && !self.exited) {
+            let ahead = u64::try_from(wake.since(at(self.ms).mono).as_millis()).unwrap();
+            self.ms += ahead;
+            self.give(Event::Tick);
+        }
+        if !self.exited {
+            self.ms = self.ms.max(end);
+            self.give(Event::Tick);
+        }
     }
 
     /// Nothing bad happens any more: everything waiting is delivered, the living say so, time passes.
