@@ -53,7 +53,8 @@ fn m07_ten_hand_kills_within_a_minute_come_back_at_once_each() {
         stage.wait("a has settled", |stage| {
             let row = stage.row("a");
             let started: String = serde_json::from_value(row["started_at"].clone()).unwrap();
-            let age = tachi_shared::clock::Timestamp::parse(&started).unwrap().age(tachi_shared::clock::now().wall);
+            let age =
+                tachi_shared::clock::Timestamp::parse(&started).unwrap().age(tachi_shared::clock::now().wall);
             (age.as_millis() > 1100).then_some(())
         });
         stage.ask(&["kill", "a"]);
@@ -68,7 +69,8 @@ fn m07_ten_hand_kills_within_a_minute_come_back_at_once_each() {
 
 #[test]
 fn p04_a_command_that_cannot_be_run_fails_with_the_reason() {
-    let mut stage = Stage::new("[[instances]]\nid = \"x\"\ncommand = [\"/no/such/program\"]\nrestart = \"never\"\n");
+    let mut stage =
+        Stage::new("[[instances]]\nid = \"x\"\ncommand = [\"/no/such/program\"]\nrestart = \"never\"\n");
     stage.up();
     let row = stage.wait("x is given up", |stage| {
         let row = stage.row("x");

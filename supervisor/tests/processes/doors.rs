@@ -16,9 +16,8 @@ fn m10_the_stop_file_ends_the_instances_and_holds_until_it_is_cleared() {
     assert!(stage.state().join("stop").exists(), "its reader consumed it");
     assert_eq!(stage.processes_with(&stage.token), [0; 0]);
     stage.ask(&["resume", "all"]);
-    stage.wait("both are back", |stage| {
-        stage.rows().iter().all(|row| row["status"] == "ready").then_some(())
-    });
+    stage
+        .wait("both are back", |stage| stage.rows().iter().all(|row| row["status"] == "ready").then_some(()));
     assert!(!stage.state().join("stop").exists());
 }
 
@@ -31,7 +30,9 @@ fn m10_a_stop_file_outlives_a_supervisor_that_keeps_it_and_not_an_interactive_on
     signal(first, "TERM");
     stage.ended();
     let mut kept = stage.up_command().arg("--keep-stop").spawn().unwrap();
-    stage.wait("the second has the directory", |stage| (stage.registry()["supervisor"]["pid"] == kept.id()).then_some(()));
+    stage.wait("the second has the directory", |stage| {
+        (stage.registry()["supervisor"]["pid"] == kept.id()).then_some(())
+    });
     stage.wait("it says that it holds", |stage| (stage.row("a")["status"] == "stopped").then_some(()));
     assert!(stage.state().join("stop").exists());
     signal(kept.id(), "TERM");
@@ -66,9 +67,8 @@ fn a_registry_broken_by_hand_is_reported_and_put_right_and_nobody_dies() {
     stage.up_and_ready(1);
     let a = stage.pid("a");
     fs::write(stage.state().join("registry.json"), "{ \"schema\": 1,\n  oops").unwrap();
-    let rejected = stage.wait("it is reported", |stage| {
-        stage.events().into_iter().find(|event| event["kind"] == "rejected")
-    });
+    let rejected = stage
+        .wait("it is reported", |stage| stage.events().into_iter().find(|event| event["kind"] == "rejected"));
     assert!(rejected["text"].as_str().unwrap().contains("registry.json:2:"), "{rejected}");
     stage.wait("it is whole again", |stage| {
         let bytes = fs::read(stage.state().join("registry.json")).ok()?;

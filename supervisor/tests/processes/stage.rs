@@ -34,7 +34,8 @@ impl Stage {
 
     /// Sleeping instances of these names.
     pub(crate) fn sleepers(names: &[&str]) -> Self {
-        let table = |name: &&str| format!("[[instances]]\nid = \"{name}\"\ncommand = [\"sleep\", \"TOKEN\"]\n");
+        let table =
+            |name: &&str| format!("[[instances]]\nid = \"{name}\"\ncommand = [\"sleep\", \"TOKEN\"]\n");
         Self::new(&names.iter().map(table).collect::<String>())
     }
 
@@ -79,7 +80,12 @@ impl Stage {
     /// Runs a verb.
     pub(crate) fn tachi(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tachi"));
-        command.args(arguments).arg("--state").arg(self.state()).current_dir(self.file("work")).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .arg("--state")
+            .arg(self.state())
+            .current_dir(self.file("work"))
+            .stdin(Stdio::null());
         command.output().unwrap()
     }
 
@@ -106,7 +112,10 @@ impl Stage {
     }
 
     pub(crate) fn pid(&self, id: &str) -> u32 {
-        self.row(id)["pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or_else(|| panic!("{id} has no pid"))
+        self.row(id)["pid"]
+            .as_u64()
+            .and_then(|pid| pid.try_into().ok())
+            .unwrap_or_else(|| panic!("{id} has no pid"))
     }
 
     /// Everything in the event log.
@@ -116,7 +125,11 @@ impl Stage {
             .unwrap_or_default();
         segments.sort();
         let lines = segments.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<String>();
-        lines.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// Waits until `condition` gives something.
@@ -205,7 +218,8 @@ pub(crate) fn signal(pid: u32, name: &str) {
 /// Whether a process lives (zombies do not).
 pub(crate) fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !matches!(rest.trim().chars().next(), Some('Z' | 'X') | None))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !matches!(rest.trim().chars().next(), Some('Z' | 'X') | None))
 }
 
 /// The parent of a process.
