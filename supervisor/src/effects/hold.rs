@@ -48,7 +48,7 @@ const NOT_STARTED: u8 = 127;
 /// Runs `argv` as instance `id` until it ends; returns the exit code.
 ///
 /// # Errors
-/// [`Error::Store`] when there is no state directory, [`Error::System`] when signals cannot be listened to.
+/// [`Error::Store`] when the environment names no state directory, [`Error::System`] when signals cannot be listened to.
 pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
     let signals = signals::holder()?;
     let given = Given::read(id)?;

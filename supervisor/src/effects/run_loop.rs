@@ -48,6 +48,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// when the system refuses what a supervisor needs.
 pub fn supervise(settings: Settings, screen: Screen) -> Result<u8> {
     let mut supervisor = super::begin::begin(&settings, screen)?;
+    drop(settings);
     let code = supervisor.run()?;
     supervisor.leave();
     Ok(code)
@@ -204,7 +205,7 @@ impl Supervisor {
     fn save_rows(&mut self, now: Now, wait: Duration) {
         let (fleet, table) = (&self.fleet, &self.table);
         if std::mem::take(&mut self.later.rows) {
-            self.screen.rows(&rows(fleet, table, now));
+            self.screen.rows(|| rows(fleet, table, now));
         }
         self.events.extend(self.registry.flush(|| rows(fleet, table, now), now.mono, wait));
     }
