@@ -4,8 +4,10 @@
 //! `spool/` (door for foreign programs). Order is `seq`. Readers take no lock; each keeps its cursor in its own state file.
 
 pub mod message;
+mod rules;
 mod store;
 pub mod view;
 
 pub use message::{Draft, Message, MessageKind};
+pub use rules::{bells, check_kind, check_recipient, is_for_another, record};
 pub use store::{Arrival, Inbox, Queue};
