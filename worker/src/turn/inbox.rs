@@ -58,7 +58,8 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
                 if is_older_than_us(turn, &message) {
                     continue;
                 }
-                let text = format!("{} from {}: {}", message.draft.kind, message.draft.from, message.draft.text());
+                let text =
+                    format!("{} from {}: {}", message.draft.kind, message.draft.from, message.draft.text());
                 turn.log(out, now, &text);
                 turn.count("messages");
                 if message.draft.kind.causes_think() && speaks(&message, &turn.who.me, &peers) {
@@ -80,11 +81,10 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
 /// One answer more; after the last one, replies and cursor are committed and sent.
 pub(super) fn answered(turn: &mut Turn, out: &mut Vec<Action>, id: &str, text: &str, now: Now) {
     let Some(mut batch) = turn.batch.take() else { return };
-    if batch.asked.front().is_some_and(|message| message.draft.id == id) {
-        if let Some(message) = batch.asked.pop_front() {
-            batch.replies.push(reply(turn, &message, text, now));
-            turn.count("answers");
-        }
+    if let Some(message) = batch.asked.front().filter(|message| message.draft.id == id).cloned() {
+        batch.asked.pop_front();
+        batch.replies.push(reply(turn, &message, text, now));
+        turn.count("answers");
     }
     match batch.asked.front() {
         Some(following) => {
@@ -138,7 +138,9 @@ fn note_gap(turn: &mut Turn, out: &mut Vec<Action>, gap: &Gap, now: Now) {
     let (kind, text) = match gap {
         Gap::Lagged { to, .. } if *to <= turn.joined() => return,
         Gap::Lagged { from, to } => ("lagged", format!("messages {from} to {to} are gone, unread")),
-        Gap::Epoch { after, next } => ("epoch", format!("numbers go on at {next} after {after}, nothing is lost")),
+        Gap::Epoch { after, next } => {
+            ("epoch", format!("numbers go on at {next} after {after}, nothing is lost"))
+        }
         Gap::Poison { segment, offset, reason } => {
             ("lagged", format!("segment {segment} has an unreadable line at byte {offset}: {reason}"))
         }
