@@ -41,7 +41,7 @@ impl<S: Storage> View<S> {
                 Ok((text, parsed)) => parsed.map(|import| (text, import)),
             };
             match parsed {
-                Ok((text, import)) => self.take_spooled(&path, &text, import, (registry, now), done)?,
+                Ok((text, import)) => self.take_spooled(&path, &text, import, registry, done)?,
                 Err(_) if self.is_fresh(&path, now) => {}
                 Err(reason) => self.set_aside(&path, &reason, now, done)?,
             }
@@ -55,7 +55,7 @@ impl<S: Storage> View<S> {
         path: &Path,
         text: &str,
         import: Import,
-        (registry, now): (Option<&Registry>, Now),
+        registry: Option<&Registry>,
         done: &mut Refreshed,
     ) -> Result<()> {
         let stat = self.storage.stat(path).context("look at", path)?;
