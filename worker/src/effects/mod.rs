@@ -1,1 +1,2 @@
 //! (owner completes)
+pub mod survey;
