@@ -7,6 +7,7 @@
 pub mod board;
 pub mod change;
 pub mod judge;
+pub mod row;
 mod store;
 pub mod view;
 
