@@ -63,17 +63,17 @@ fn draft(writer: &str, k: usize) -> Draft {
     draft
 }
 
-/// Runs one writer: `messages` in batches; calls `send` with the drafts of each batch.
+/// Runs one writer: `messages` in batches, all made beforehand; calls `send` with the drafts of each batch.
 fn write(writer: &str, case: &Case, mut send: impl FnMut(&[Draft])) -> (u64, u64, Vec<u64>) {
+    let drafts: Vec<Draft> = (0..case.messages).map(|k| draft(writer, k)).collect();
     let mut latencies = Vec::with_capacity(case.messages / case.batch);
     println!("READY");
     let mut go = String::new();
     std::io::stdin().read_line(&mut go).expect("the start signal");
     let first = nanoseconds();
-    for n in 0..case.messages / case.batch {
-        let drafts: Vec<Draft> = (0..case.batch).map(|k| draft(writer, n * case.batch + k)).collect();
+    for batch in drafts.chunks(case.batch) {
         let before = nanoseconds();
-        send(&drafts);
+        send(batch);
         latencies.push(nanoseconds() - before);
     }
     (first, nanoseconds(), latencies)
