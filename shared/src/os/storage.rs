@@ -94,6 +94,24 @@ pub trait Storage: Clone {
     /// As `readdir(3)`.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
+    /// Makes one directory, mode 0700; one that is there already is fine.
+    ///
+    /// # Errors
+    /// As `mkdir(2)`.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives `path` the mode and, where allowed, the owner of `like`.
+    ///
+    /// # Errors
+    /// As `stat(2)` and `chmod(2)`.
+    fn keep_access(&self, like: &Path, path: &Path) -> io::Result<()>;
+
+    /// Sets a file's times to now.
+    ///
+    /// # Errors
+    /// As `utimensat(2)`.
+    fn touch(&self, path: &Path) -> io::Result<()>;
+
     /// Atomic replace.
     ///
     /// # Errors
