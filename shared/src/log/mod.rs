@@ -3,9 +3,11 @@
 //! (format comment: owner of this module completes it)
 
 mod cursor;
+mod newest;
 mod reader;
 mod writer;
 
 pub use cursor::Cursor;
+pub use newest::newest;
 pub use reader::{Entry, Gap, LogReader};
 pub use writer::{Appended, Log, LogWriter};

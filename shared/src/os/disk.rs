@@ -118,6 +118,15 @@ impl Storage for Disk {
         std::fs::rename(from, to)
     }
 
+    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
+        use rustix::io::Errno;
+        match rustix::fs::renameat_with(CWD, a, CWD, b, rustix::fs::RenameFlags::EXCHANGE) {
+            // File systems without it say so in either of these ways.
+            Err(Errno::INVAL | Errno::NOSYS) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+            other => Ok(other?),
+        }
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
