@@ -1,0 +1,22 @@
+//! Settings: what the flags, the environment, `tachi.toml` and the defaults amount to. Nothing else travels further.
+//!
+//! Two steps: typed (`args`, [`file`]) then settled ([`settle()`], one function, one precedence: flag > environment > file >
+//! default; the environment arrives through the flags). Only [`surroundings`] touches the system: it reads files, looks
+//! for directories and tries ports. Deliberately absent: anything that starts or creates something.
+
+pub mod file;
+pub mod lint;
+pub mod near;
+pub mod surroundings;
+pub mod time;
+
+mod env_file;
+mod instance;
+mod load;
+mod port;
+mod settle;
+mod settled;
+
+pub use load::parse;
+pub use settle::{COUNT_MAX, Ready, Request, settle};
+pub use settled::{BackoffPolicy, Limit, OnLoss, RestartPolicy, Settings, Spec};
