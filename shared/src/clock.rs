@@ -48,12 +48,6 @@ impl Timestamp {
         Duration::try_from(now.0.duration_since(self.0)).unwrap_or_default()
     }
 
-    /// The moment `wait` after this one; unchanged where the calendar ends.
-    #[must_use]
-    pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.checked_add(wait).unwrap_or(self.0))
-    }
-
     /// `HH:MM:SS` in UTC.
     #[must_use]
     pub fn time_of_day(self) -> String {
