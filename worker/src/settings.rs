@@ -88,7 +88,8 @@ pub fn settle(args: Args, cwd: &Path) -> Result<Settings> {
         present(args.llm_key_env),
     )?;
     Ok(Settings {
-        id: InstanceId::new(&id).map_err(|error| named("--id", &error, "choose a name such as instance_1"))?,
+        id: InstanceId::new(&id)
+            .map_err(|error| named("--id", &error, "choose a name such as instance_1"))?,
         role: Role::new(&role).map_err(|error| named("--role", &error, "choose a name such as explorer"))?,
         state: args.state.filter(|path| !path.as_os_str().is_empty()).map(|path| cwd.join(path)),
         workspace: match args.workspace.filter(|path| !path.as_os_str().is_empty()) {
@@ -119,10 +120,9 @@ fn settle_orphan(on_loss: Option<&str>, grace_ms: Option<u64>) -> Result<OrphanR
         None | Some("continue") => {
             Ok(OrphanRule::Grace(grace_ms.map_or(ORPHAN_GRACE, Duration::from_millis)))
         }
-        Some(other) => Err(Error::usage(
-            format!("TACHI_ON_SUPERVISOR_LOSS is {other:?}"),
-            "use `continue` or `stop`",
-        )),
+        Some(other) => {
+            Err(Error::usage(format!("TACHI_ON_SUPERVISOR_LOSS is {other:?}"), "use `continue` or `stop`"))
+        }
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
                 if is_older_than_us(turn, &message) {
                     continue;
                 }
-                let text = format!("{} from {}: {}", message.draft.kind, message.draft.from, message.draft.text());
+                let text =
+                    format!("{} from {}: {}", message.draft.kind, message.draft.from, message.draft.text());
                 turn.log(out, now, &text);
                 turn.count("messages");
                 if message.draft.kind.causes_think() && speaks(&message, &turn.who.me, &peers) {
@@ -138,7 +139,9 @@ fn note_gap(turn: &mut Turn, out: &mut Vec<Action>, gap: &Gap, now: Now) {
     let (kind, text) = match gap {
         Gap::Lagged { to, .. } if *to <= turn.joined() => return,
         Gap::Lagged { from, to } => ("lagged", format!("messages {from} to {to} are gone, unread")),
-        Gap::Epoch { after, next } => ("epoch", format!("numbers go on at {next} after {after}, nothing is lost")),
+        Gap::Epoch { after, next } => {
+            ("epoch", format!("numbers go on at {next} after {after}, nothing is lost"))
+        }
         Gap::Poison { segment, offset, reason } => {
             ("lagged", format!("segment {segment} has an unreadable line at byte {offset}: {reason}"))
         }

@@ -60,7 +60,11 @@ fn assignment(turn: &mut Turn, out: &mut Vec<Action>, look: &Look, now: Now) -> 
                     turn.file.outbox.extend(hook.owed);
                     out.push(Action::RingTasks);
                 }
-                turn.log(out, now, &format!("{} is {}", hook.title, if done { "done" } else { "not ours any more" }));
+                turn.log(
+                    out,
+                    now,
+                    &format!("{} is {}", hook.title, if done { "done" } else { "not ours any more" }),
+                );
                 turn.commit_and_send(out, now);
             }
             look.left_behind.clone()
