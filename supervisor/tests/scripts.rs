@@ -1,5 +1,7 @@
 //! The shell scripts, run as a person runs them, in a copy of the tree's outline with a false `cargo` in front: what is
 //! tested is what they decide, not the compiler.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::disallowed_methods, reason = "a test of scripts runs them on real files")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
