@@ -32,13 +32,13 @@ check_count() {
             continue
         fi
         case $argument in
-            --workspace | --goal | --backend | --role | --port | --config | --until | --state) takes_value=yes ;;
+            --workspace | --goal | --backend | --role | --config | --state | --color) takes_value=yes ;;
             -[0-9]* | [!-]* | '')
                 case $argument in
                     *[!0-9]* | '' | ?????*) ;;
                     *) [ "$argument" -lt 1 ] || [ "$argument" -gt 1000 ] || return 0 ;;
                 esac
-                refuse "tachi: N must be a whole number from 1 to 1000, not '$argument'"
+                refuse "tachi: cannot start \"$argument\" instances: the number must be a whole one from 1 to 1000; next: for example \`tachi up 4\`"
                 ;;
         esac
     done

@@ -236,6 +236,17 @@ fn m02_a_wrong_n_is_one_line_and_exit_2_before_any_build() {
             assert_eq!(err(&output).lines().count(), 1, "{arguments:?}: {}", err(&output));
             assert!(err(&output).contains("1 to 1000"), "{}", err(&output));
         }
+        let state = outline.base.join("unborn");
+        let program = Command::new(env!("CARGO_BIN_EXE_tachi"))
+            .arg("up")
+            .arg(wrong)
+            .arg("--state")
+            .arg(&state)
+            .output();
+        let program = program.expect("started");
+        assert_eq!(program.status.code(), Some(2), "{program:?}");
+        assert_eq!(err(&program), err(&outline.start(&[wrong])), "script and program say the same");
+        assert!(!state.exists(), "nothing is made for a wrong N");
     }
     assert_eq!(outline.builds(), 0, "nothing was built for a wrong N");
     for right in [&["1000"][..], &["1"], &["--workspace", "0", "3"], &["--goal", "-1"], &["--no-dashboard"]] {
