@@ -129,7 +129,10 @@ pub fn now() -> Now {
     let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(boot.tv_sec).unwrap_or_default();
     let nanos = u32::try_from(boot.tv_nsec).unwrap_or_default();
-    Now { wall: Timestamp(jiff::Timestamp::now()), mono: Mono(Duration::new(seconds, nanos)) }
+    let wall = jiff::Timestamp::now();
+    // Whole microseconds, so that a stamp read back from a file is the one that was written.
+    let wall = jiff::Timestamp::from_microsecond(wall.as_microsecond()).unwrap_or(wall);
+    Now { wall: Timestamp(wall), mono: Mono(Duration::new(seconds, nanos)) }
 }
 
 #[cfg(test)]

@@ -81,11 +81,10 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
 /// One answer more; after the last one, replies and cursor are committed and sent.
 pub(super) fn answered(turn: &mut Turn, out: &mut Vec<Action>, id: &str, text: &str, now: Now) {
     let Some(mut batch) = turn.batch.take() else { return };
-    if batch.asked.front().is_some_and(|message| message.draft.id == id) {
-        if let Some(message) = batch.asked.pop_front() {
-            batch.replies.push(reply(turn, &message, text, now));
-            turn.count("answers");
-        }
+    if let Some(message) = batch.asked.front().filter(|message| message.draft.id == id).cloned() {
+        batch.asked.pop_front();
+        batch.replies.push(reply(turn, &message, text, now));
+        turn.count("answers");
     }
     match batch.asked.front() {
         Some(following) => {

@@ -15,6 +15,8 @@ mod leave;
 mod next;
 mod start;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use action::{Action, Reason, Step, Work};
