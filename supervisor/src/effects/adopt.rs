@@ -62,8 +62,16 @@ pub(super) fn look(store: &Store, settings: &Settings, registry: Loaded<Registry
             Some(place) => *place = row,
             None => found.rows.push(row),
         }
-        let leader =
-            Leader { incarnation, process, pidfd, kind, adopted: true, killed: false, command, frozen: false };
+        let leader = Leader {
+            incarnation,
+            process,
+            pidfd,
+            kind,
+            adopted: true,
+            killed: false,
+            command,
+            frozen: false,
+        };
         found.leaders.push((id, leader));
     }
     Ok(found)
@@ -96,7 +104,12 @@ fn held(store: &Store) -> Result<Vec<InstanceId>> {
 }
 
 /// The process that holds the alive lock.
-fn leader_of(store: &Store, id: &InstanceId, row: Option<&Row>, state: Option<&InstanceState>) -> Option<ProcessRef> {
+fn leader_of(
+    store: &Store,
+    id: &InstanceId,
+    row: Option<&Row>,
+    state: Option<&InstanceState>,
+) -> Option<ProcessRef> {
     if let Some(holder) = AliveLock::holder(&store.dir().alive(id)).and_then(process::find) {
         return Some(holder);
     }

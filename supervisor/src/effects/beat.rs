@@ -76,9 +76,11 @@ fn learn_command(leader: &mut Leader, state: &InstanceState) {
 
 fn beat(id: &InstanceId, state: &InstanceState, stat: &Stat, now: Now) -> Event {
     // A touched file is proof of life as good as a replaced one.
-    let touched = Timestamp::from_unix(i64::try_from(stat.mtime_ns.div_euclid(1_000_000_000)).unwrap_or_default());
+    let touched =
+        Timestamp::from_unix(i64::try_from(stat.mtime_ns.div_euclid(1_000_000_000)).unwrap_or_default());
     let age = touched.age(now.wall);
-    let touched = Mono::from_millis(now.mono.as_millis().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)));
+    let touched =
+        Mono::from_millis(now.mono.as_millis().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)));
     Event::Beat {
         id: id.clone(),
         incarnation: state.incarnation,

@@ -38,10 +38,11 @@ use crate::settings::Settings;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Takes the directory and gets everything ready for the first pass of the loop.
-pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
+pub(super) fn begin(settings: &Settings) -> Result<Supervisor> {
     let store = Store::create(&settings.state)?;
     // The mark in the environment is compared as text, so the directory needs one spelling.
-    let root = std::fs::canonicalize(store.dir().root()).map_err(|e| Error::system("resolve the state directory", e))?;
+    let root = std::fs::canonicalize(store.dir().root())
+        .map_err(|e| Error::system("resolve the state directory", e))?;
     let store = Store::open(&root)?;
     let dir = store.dir().clone();
     let alive = AliveLock::take(&dir.supervisor_alive())?;
@@ -62,7 +63,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     poll.add(&signals, SIGNALS)?;
     poll.add(&doorbell, DOORBELL)?;
     poll.add(doors.wake(), HINTS)?;
-    screen.begin();
+    let screen = Screen::begin(&store, &row);
     screen.note(format!(
         "tachi: supervisor {} runs {} instances on {}, state in {}",
         std::process::id(),

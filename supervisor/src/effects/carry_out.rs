@@ -48,7 +48,7 @@ impl Supervisor {
     /// Puts an event down and shows it.
     pub(super) fn record(&mut self, event: event::Event) {
         self.screen.event(&event);
-        self.later.log.push(super::screen::line(&event));
+        self.later.log.push(log_line(&event));
         self.journal.record(event);
     }
 
@@ -117,4 +117,10 @@ impl Supervisor {
             ring(&self.dir.doorbell(id), why);
         }
     }
+}
+
+/// One event as a line of our own log.
+fn log_line(event: &event::Event) -> String {
+    let who = event.instance.as_ref().map(|id| format!("{id}: ")).unwrap_or_default();
+    format!("{} {} {who}{}", event.timestamp, event.kind, event.text)
 }

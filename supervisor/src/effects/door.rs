@@ -162,9 +162,10 @@ impl Doors {
 /// Why a command may not be carried out, with the caller's exit code.
 fn refusal(command: &Command, ours: Incarnation, now: Timestamp) -> Option<(i32, String)> {
     match (command.supervisor, command.expires_at) {
-        (Some(meant), _) if meant != ours => {
-            Some((5, format!("it was meant for supervisor {meant}, which is gone; this is supervisor {ours}")))
-        }
+        (Some(meant), _) if meant != ours => Some((
+            5,
+            format!("it was meant for supervisor {meant}, which is gone; this is supervisor {ours}"),
+        )),
         (_, Some(expires)) if expires < now => Some((6, format!("it expired at {expires}"))),
         _ => None,
     }

@@ -23,6 +23,7 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(600);
 /// What the supervisor told its holder through the environment.
 #[derive(Debug)]
 pub(super) struct Given {
+    pub(super) id: InstanceId,
     pub(super) state: PathBuf,
     pub(super) role: Role,
     pub(super) incarnation: Incarnation,
@@ -35,17 +36,22 @@ pub(super) struct Given {
 
 impl Given {
     /// Reads the environment.
-    pub(super) fn read(id: &InstanceId) -> tachi_shared::Result<Self> {
+    pub(super) fn read() -> tachi_shared::Result<Self> {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).and_then(|text| text.parse::<u64>().ok());
-        let state = text("TACHI_STATE_DIR").map(PathBuf::from).ok_or_else(|| tachi_shared::Error::NotAStateDir {
-            path: PathBuf::new(),
-            reason: "TACHI_STATE_DIR is not set: this is run by the supervisor only".to_owned(),
-        })?;
+        let state =
+            text("TACHI_STATE_DIR").map(PathBuf::from).ok_or_else(|| tachi_shared::Error::NotAStateDir {
+                path: PathBuf::new(),
+                reason: "TACHI_STATE_DIR is not set: this is run by the supervisor only".to_owned(),
+            })?;
+        let id = InstanceId::new(&text("TACHI_INSTANCE_ID").unwrap_or_default())?;
         Ok(Self {
+            id: id.clone(),
             state,
             role: Role::new(&text("TACHI_INSTANCE_ROLE").unwrap_or_else(|| id.to_string()))?,
-            incarnation: Incarnation(number("TACHI_INCARNATION").and_then(|n| n.try_into().ok()).unwrap_or(1)),
+            incarnation: Incarnation(
+                number("TACHI_INCARNATION").and_then(|n| n.try_into().ok()).unwrap_or(1),
+            ),
             stop_signal: text("TACHI_STOP_SIGNAL").as_deref().and_then(signal::parse).unwrap_or(15),
             grace: number("TACHI_GRACE_MS").map_or(GRACE, Duration::from_millis),
             orphan_grace: number("TACHI_ORPHAN_GRACE_MS").map_or(ORPHAN_GRACE, Duration::from_millis),
@@ -152,9 +158,13 @@ mod tests {
 
     #[test]
     fn a_holder_returns_its_commands_code_or_128_and_the_signal() {
-        for (end, code) in
-            [(End::Code(0), 0), (End::Code(77), 77), (End::Signal(9), 137), (End::Signal(15), 143), (End::Code(-1), 1)]
-        {
+        for (end, code) in [
+            (End::Code(0), 0),
+            (End::Code(77), 77),
+            (End::Signal(9), 137),
+            (End::Signal(15), 143),
+            (End::Code(-1), 1),
+        ] {
             assert_eq!(end.code(), code);
         }
     }

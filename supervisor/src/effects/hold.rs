@@ -7,6 +7,7 @@
 //!
 //! Grace is the supervisor's business; without a supervisor it is kept here. Deliberately absent: restarting anything.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
@@ -16,11 +17,11 @@ use nix::sys::signal::Signal as Received;
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit, kill_process, kill_process_group,
-    set_child_subreaper, setrlimit, setsid, waitid,
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit, kill_process,
+    kill_process_group, set_child_subreaper, setrlimit, setsid, waitid,
 };
 use tachi_shared::clock::{Mono, now};
-use tachi_shared::id::{InstanceId, ProcessRef};
+use tachi_shared::id::ProcessRef;
 use tachi_shared::layout::StateDir;
 use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::os::{AliveLock, process};
@@ -45,13 +46,14 @@ const HELD: u8 = 75;
 /// Exit code when the command could not be started, as a shell has it.
 const NOT_STARTED: u8 = 127;
 
-/// Runs `argv` as instance `id` until it ends; returns the exit code.
+/// Runs `argv` as the instance the environment names until it ends; returns the exit code.
 ///
 /// # Errors
-/// [`Error::Store`] when there is no state directory, [`Error::System`] when signals cannot be listened to.
-pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
+/// [`Error::Store`] when the environment names no instance or state directory, [`Error::System`] when signals cannot be listened to.
+pub fn hold(argv: &[OsString]) -> Result<u8> {
     let signals = signals::holder()?;
-    let given = Given::read(id)?;
+    let given = Given::read()?;
+    let id = &given.id.clone();
     // Refused only if we lead a session already, which is what is wanted.
     let _ = setsid();
     set_child_subreaper(Some(getpid())).map_err(|e| Error::system("become a subreaper", e.into()))?;
@@ -68,7 +70,10 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
     let mut child = match start(argv) {
         Ok(child) => child,
         Err(error) => {
-            let words = format!("cannot run {}: {error}", argv.first().map_or("nothing", String::as_str));
+            let words = format!(
+                "cannot run {}: {error}",
+                argv.first().map_or_else(|| "nothing".into(), |name| name.to_string_lossy())
+            );
             log.write(format!("tachi: {words}\n").as_bytes());
             let end = End::Code(i32::from(NOT_STARTED));
             Files::new(&store, id, &given, &process::current(), now()).ended(
@@ -105,10 +110,15 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
     Ok(holder.run())
 }
 
-fn start(argv: &[String]) -> std::io::Result<Child> {
+fn start(argv: &[OsString]) -> std::io::Result<Child> {
     let (program, arguments) = argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
     for ours in ["TACHI_NOFILE", "TACHI_STOP_SIGNAL", "TACHI_GRACE_MS"] {
         command.env_remove(ours);
     }
@@ -196,7 +206,12 @@ impl Holder {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(wait.subsec_nanos()),
         });
-        let fds = [Some(self.signals.as_fd()), self.out.fd(), self.err.fd(), self.supervisor.as_ref().map(AsFd::as_fd)];
+        let fds = [
+            Some(self.signals.as_fd()),
+            self.out.fd(),
+            self.err.fd(),
+            self.supervisor.as_ref().map(AsFd::as_fd),
+        ];
         let fds: Vec<_> = fds.into_iter().flatten().collect();
         let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         // An error (interrupted) is an early wake-up; everything is looked at anyway.
@@ -306,7 +321,8 @@ impl Holder {
 
 /// Our children but one: they are not reaped before we do it, so their pids are their own.
 fn strays(except: Option<Pid>) -> Vec<Pid> {
-    let all = process::children().into_iter().filter_map(|pid| i32::try_from(pid).ok().and_then(Pid::from_raw));
+    let all =
+        process::children().into_iter().filter_map(|pid| i32::try_from(pid).ok().and_then(Pid::from_raw));
     all.filter(|pid| Some(*pid) != except).collect()
 }
 

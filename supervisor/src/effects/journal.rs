@@ -176,7 +176,9 @@ impl Journal {
         let dropped = std::mem::take(&mut self.events.dropped);
         if dropped > 0 {
             let text = format!("{dropped} events could not be written and were dropped");
-            self.events.waiting.push_back(Event::new(now.wall, "lock-trouble", text).with("dropped", dropped));
+            self.events
+                .waiting
+                .push_back(Event::new(now.wall, "lock-trouble", text).with("dropped", dropped));
         }
         let worked = self.log.record(self.events.waiting.make_contiguous(), wait).is_ok();
         if worked {

@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn another_fleets_instance_of_the_same_name_is_a_stranger() {
         assert_eq!(parse(ENVIRON, Path::new("/t")), None);
-        assert_eq!(parse(b"TACHI_STATE_DIR=/s\0TACHI_INSTANCE_ID=../x\0TACHI_INCARNATION=1\0", Path::new("/s")), None);
+        assert_eq!(
+            parse(b"TACHI_STATE_DIR=/s\0TACHI_INSTANCE_ID=../x\0TACHI_INCARNATION=1\0", Path::new("/s")),
+            None
+        );
         assert_eq!(parse(b"", Path::new("/s")), None);
     }
 }

@@ -13,8 +13,8 @@
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
 mod adopt;
-mod begin;
 mod beat;
+mod begin;
 mod carry_out;
 mod door;
 mod held;
@@ -23,6 +23,7 @@ mod house;
 mod journal;
 mod mark;
 mod output;
+mod picture;
 mod poll;
 mod reap;
 mod registry_writer;
@@ -38,4 +39,3 @@ mod tree;
 
 pub use hold::hold;
 pub use run_loop::supervise;
-pub use screen::Screen;

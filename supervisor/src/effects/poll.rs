@@ -34,7 +34,8 @@ pub(super) struct Poll {
 impl Poll {
     /// An empty set.
     pub(super) fn new() -> Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| Error::system("create an epoll set", e.into()))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|e| Error::system("create an epoll set", e.into()))?;
         Ok(Self { epoll })
     }
 

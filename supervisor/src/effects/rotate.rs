@@ -55,11 +55,6 @@ impl Rotated {
         }
     }
 
-    /// Bytes dropped and not yet told.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
         file.write_all(bytes)?;
@@ -132,10 +127,10 @@ mod tests {
         let path = dir.path().join("later").join("a.log");
         let mut log = Rotated::open(&path, SIZE);
         log.write(b"12345");
-        assert_eq!(log.dropped(), 5);
+        assert_eq!(log.dropped, 5);
         fs::create_dir(dir.path().join("later")).unwrap();
         log.write(b"now\n");
-        assert_eq!(log.dropped(), 0);
+        assert_eq!(log.dropped, 0);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("5 bytes of output were dropped") && text.ends_with("now\n"), "{text}");
     }

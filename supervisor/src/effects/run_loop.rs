@@ -46,8 +46,9 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`crate::Error::Store`] when the directory cannot be used or is held by another supervisor, [`crate::Error::System`]
 /// when the system refuses what a supervisor needs.
-pub fn supervise(settings: Settings, screen: Screen) -> Result<u8> {
-    let mut supervisor = super::begin::begin(&settings, screen)?;
+pub fn supervise(settings: Settings) -> Result<u8> {
+    let mut supervisor = super::begin::begin(&settings)?;
+    drop(settings);
     let code = supervisor.run()?;
     supervisor.leave();
     Ok(code)
@@ -111,7 +112,8 @@ impl Supervisor {
 
     fn sleep(&self) -> Result<Vec<Token>> {
         let now = clock::now().mono;
-        let tick = (!self.table.is_empty() || self.doors.tick() < Duration::from_secs(5)).then_some(self.tick_at);
+        let tick =
+            (!self.table.is_empty() || self.doors.tick() < Duration::from_secs(5)).then_some(self.tick_at);
         let due = [
             tick,
             self.wake_at,
@@ -119,7 +121,6 @@ impl Supervisor {
             self.beats.due(),
             self.registry.due(),
             self.journal.due(),
-            self.house.due(),
         ];
         // Rounded up: a deadline must have passed when we wake for it.
         let wait = due.into_iter().flatten().min().map(|at| at.since(now) + Duration::from_micros(100));
@@ -192,7 +193,9 @@ impl Supervisor {
         if flushed.tasks {
             self.ring_all(Ring::Tasks);
         }
-        self.keep_house(now);
+        for text in self.house.words() {
+            self.record(event::Event::new(now.wall, "rejected", text));
+        }
         self.help_stuck_locks(now);
         for line in std::mem::take(&mut self.later.log) {
             self.own_log.write(format!("{line}\n").as_bytes());
@@ -202,19 +205,9 @@ impl Supervisor {
     fn save_rows(&mut self, now: Now, wait: Duration) {
         let (fleet, table) = (&self.fleet, &self.table);
         if std::mem::take(&mut self.later.rows) {
-            self.screen.rows(&rows(fleet, table));
+            self.screen.rows(|| rows(fleet, table, now));
         }
-        self.events.extend(self.registry.flush(|| rows(fleet, table), now.mono, wait));
-    }
-
-    fn keep_house(&mut self, now: Now) {
-        let kept = self.house.keep(now);
-        for text in kept.rejected {
-            self.record(event::Event::new(now.wall, "rejected", text));
-        }
-        if kept.messages {
-            self.ring_all(Ring::Messages);
-        }
+        self.events.extend(self.registry.flush(|| rows(fleet, table, now), now.mono, wait));
     }
 
     fn help_stuck_locks(&mut self, now: Now) {
@@ -232,11 +225,12 @@ impl Supervisor {
     /// The last things written, now with some patience.
     fn leave(&mut self) {
         let now = clock::now();
-        self.registry.leave(|| rows(&self.fleet, &self.table), now.mono, LAST_WAIT);
+        self.registry.leave(|| rows(&self.fleet, &self.table, now), now.mono, LAST_WAIT);
         for reply in std::mem::take(&mut self.later.replies) {
             let _ = self.doors.answer(&reply);
         }
         self.journal.flush(now, LAST_WAIT);
+        self.house.end();
         for line in std::mem::take(&mut self.later.log) {
             self.own_log.write(format!("{line}\n").as_bytes());
         }
@@ -276,7 +270,7 @@ impl Supervisor {
             self.beats.rung(now);
         }
         if rings.iter().any(|ring| *ring != Ring::Instance) {
-            self.house.hint(now);
+            self.house.hint();
         }
     }
 
@@ -309,14 +303,14 @@ impl Supervisor {
             }
         }
         if where_to & door::HOUSE != 0 {
-            self.house.hint(now.mono);
+            self.house.hint();
         }
     }
 }
 
 /// The rows as people read them: the pid of a command is its own, not its holder's.
-fn rows(fleet: &Fleet, table: &Table) -> Vec<tachi_shared::registry::Row> {
-    let mut rows = fleet::rows(fleet);
+fn rows(fleet: &Fleet, table: &Table, now: Now) -> Vec<tachi_shared::registry::Row> {
+    let mut rows = fleet::rows(fleet, now);
     for row in &mut rows {
         if let Some(leader) = table.get(&row.instance_id).filter(|_| row.pid.is_some()) {
             row.pid = Some(leader.face().pid);

@@ -1,15 +1,20 @@
-//! What a person sees of a running fleet: lines, or a live table.
+//! What a person sees of a running fleet: lines, or on a terminal a live table.
 //!
 //! The loop only hands over; a thread prints. The channel between them is bounded and full means dropped, so neither a
 //! slow terminal nor a reader that went away ever holds the loop up.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tachi_shared::clock;
 use tachi_shared::event::Event;
-use tachi_shared::registry::Row;
+use tachi_shared::registry::{Row, SupervisorRow};
+use tachi_shared::store::Store;
+
+use super::picture::Picture;
+use crate::render::line;
 
 /// Updates waiting to be printed; what does not fit is dropped.
 const WAITING_MAX: usize = 1024;
@@ -19,21 +24,12 @@ const REDRAW_EVERY: Duration = Duration::from_millis(250);
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
 /// Lines have nothing to renew.
 const NEVER: Duration = Duration::from_secs(86_400);
-/// Events shown below the table.
-const EVENTS_SHOWN: usize = 8;
+/// Events kept for the table.
+const EVENTS_KEPT: usize = 8;
 /// Patience with the terminal at the end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// Turns rows and newest events into the lines of a table; told the width of the terminal.
-pub type Draw = Box<dyn Fn(&[Row], &[Event], usize) -> String + Send>;
-
-/// How it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Silent,
-    Lines,
-    Live,
-}
+/// Size of a terminal that does not tell.
+const SIZE: (usize, usize) = (80, 24);
 
 #[derive(Debug)]
 enum Update {
@@ -44,99 +40,71 @@ enum Update {
     End,
 }
 
-/// The screen of one `up`.
-pub struct Screen {
-    mode: Mode,
-    draw: Option<Draw>,
-    thread: Option<(SyncSender<Update>, Receiver<()>, JoinHandle<()>)>,
+/// The screen of one supervisor.
+pub(super) struct Screen {
+    updates: SyncSender<Update>,
+    ended: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+    live: bool,
 }
 
 impl Screen {
-    /// Shows nothing (detached: the supervisor's log has it all).
-    #[must_use]
-    pub fn silent() -> Self {
-        Self { mode: Mode::Silent, draw: None, thread: None }
-    }
-
-    /// One plain line per event.
-    #[must_use]
-    pub fn lines() -> Self {
-        Self { mode: Mode::Lines, draw: None, thread: None }
-    }
-
-    /// A table that is redrawn when something changes.
-    #[must_use]
-    pub fn live(draw: Draw) -> Self {
-        Self { mode: Mode::Live, draw: Some(draw), thread: None }
-    }
-
-    /// Starts to show. Must come after the signals were blocked, so that none is delivered to the thread.
-    pub(super) fn begin(&mut self) {
-        if self.mode == Mode::Silent || self.thread.is_some() {
-            return;
-        }
-        let draw = self.draw.take();
-        let (sender, receiver) = sync_channel(WAITING_MAX);
-        let (done, ended) = sync_channel(1);
+    /// Starts to show: a table on a terminal, lines elsewhere. Must come after the signals were blocked, so that none is
+    /// delivered to the thread.
+    pub(super) fn begin(store: &Store, row: &SupervisorRow) -> Self {
+        let live = std::io::stdout().is_terminal();
+        let picture = live.then(|| Picture::new(store, row));
+        let (updates, receiver) = sync_channel(WAITING_MAX);
+        let (end, ended) = sync_channel(1);
         let show = move || {
-            Shower { draw, rows: Vec::new(), events: Vec::new(), drawn: 0, dirty: false }.run(&receiver);
-            let _ = done.send(());
+            Shower { picture, rows: Vec::new(), events: Vec::new(), drawn: 0, dirty: false }.run(&receiver);
+            let _ = end.send(());
         };
         // Without a thread nothing is shown; the fleet runs on.
-        if let Ok(thread) = std::thread::Builder::new().name("screen".to_owned()).spawn(show) {
-            self.thread = Some((sender, ended, thread));
-        }
+        let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(show).ok();
+        Self { updates, ended, thread, live }
     }
 
     /// One line for people that is no event.
     pub(super) fn note(&self, text: impl Into<String>) {
-        self.tell(|| Update::Note(text.into()));
+        self.tell(Update::Note(text.into()));
     }
 
     /// Something was recorded.
     pub(super) fn event(&self, event: &Event) {
-        self.tell(|| Update::Event(Box::new(event.clone())));
+        self.tell(Update::Event(Box::new(event.clone())));
     }
 
     /// The rows changed.
-    pub(super) fn rows(&self, rows: &[Row]) {
-        if self.mode == Mode::Live {
-            self.tell(|| Update::Rows(rows.to_vec()));
+    pub(super) fn rows(&self, rows: impl FnOnce() -> Vec<Row>) {
+        if self.live {
+            self.tell(Update::Rows(rows()));
         }
     }
 
     /// The terminal has another size.
     pub(super) fn resized(&self) {
-        self.tell(|| Update::Resized);
+        self.tell(Update::Resized);
     }
 
     /// Shows what is left and ends; a terminal that takes no more is left behind.
     pub(super) fn end(&mut self) {
-        if let Some((sender, ended, thread)) = self.thread.take() {
-            let _ = sender.try_send(Update::End);
-            drop(sender);
-            if ended.recv_timeout(LAST_WORDS).is_ok() {
-                let _ = thread.join();
-            }
+        self.tell(Update::End);
+        if let Some(thread) = self.thread.take()
+            && self.ended.recv_timeout(LAST_WORDS).is_ok()
+        {
+            let _ = thread.join();
         }
     }
 
-    fn tell(&self, update: impl FnOnce() -> Update) {
-        if let Some((sender, _, _)) = &self.thread {
-            let _ = sender.try_send(update());
-        }
+    fn tell(&self, update: Update) {
+        let _ = self.updates.try_send(update);
     }
 }
 
-/// One event as a line.
-pub(super) fn line(event: &Event) -> String {
-    let who = event.instance.as_ref().map(|id| format!("{id} ")).unwrap_or_default();
-    format!("{} {:<12} {who}{}", event.timestamp.time_of_day(), event.kind, event.text)
-}
-
-/// The thread's side: lines without `draw`, a table with it.
+/// The thread's side: a table with a picture, lines without.
 struct Shower {
-    draw: Option<Draw>,
+    picture: Option<Picture>,
     rows: Vec<Row>,
     events: Vec<Event>,
     drawn: usize,
@@ -147,7 +115,7 @@ impl Shower {
     fn run(mut self, updates: &Receiver<Update>) {
         let mut next = Instant::now();
         loop {
-            let idle = if self.draw.is_some() { REFRESH_EVERY } else { NEVER };
+            let idle = if self.picture.is_some() { REFRESH_EVERY } else { NEVER };
             let wait = if self.dirty { next.saturating_duration_since(Instant::now()) } else { idle };
             match updates.recv_timeout(wait) {
                 Ok(Update::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -165,9 +133,11 @@ impl Shower {
     fn take(&mut self, update: Update) {
         match update {
             Update::Note(text) => self.print(&text),
-            Update::Event(event) if self.draw.is_none() => self.print(&line(&event)),
+            Update::Event(event) if self.picture.is_none() => {
+                self.print(&line::event(&event, clock::now().wall));
+            }
             Update::Event(event) => {
-                if self.events.len() == EVENTS_SHOWN {
+                if self.events.len() == EVENTS_KEPT {
                     self.events.remove(0);
                 }
                 self.events.push(*event);
@@ -187,17 +157,22 @@ impl Shower {
         let erase = erase(std::mem::take(&mut self.drawn));
         // A reader that went away is no reason to end a fleet.
         let _ = writeln!(anstream::stdout(), "{erase}{text}");
-        self.dirty |= self.draw.is_some();
+        self.dirty |= self.picture.is_some();
     }
 
     fn show(&mut self) {
-        let Some(draw) = self.draw.as_ref().filter(|_| std::mem::take(&mut self.dirty)) else { return };
-        let width = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col));
-        let text = draw(&self.rows, &self.events, width.max(20));
-        let erase = erase(self.drawn);
-        self.drawn = text.lines().count();
+        let Some(picture) = self.picture.as_mut().filter(|_| std::mem::take(&mut self.dirty)) else { return };
+        let (columns, lines) = rustix::termios::tcgetwinsize(std::io::stdout())
+            .map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)))
+            .ok()
+            .filter(|(columns, lines)| *columns > 0 && *lines > 0)
+            .unwrap_or(SIZE);
+        // One line less than the terminal has: the cursor stands below the table.
+        let text = picture.draw(&self.rows, &self.events, columns, lines.saturating_sub(1));
+        let text = text.trim_end_matches('\n');
+        let erase = erase(std::mem::replace(&mut self.drawn, text.lines().count()));
         let mut out = anstream::stdout();
-        let _ = writeln!(out, "{erase}{}", text.trim_end_matches('\n'));
+        let _ = writeln!(out, "{erase}{text}");
         let _ = out.flush();
     }
 }

@@ -86,7 +86,11 @@ impl Launcher {
     }
 
     /// Starts one incarnation.
-    pub(super) fn spawn(&self, spec: &Spec, incarnation: Incarnation) -> std::result::Result<Leader, Failure> {
+    pub(super) fn spawn(
+        &self,
+        spec: &Spec,
+        incarnation: Incarnation,
+    ) -> std::result::Result<Leader, Failure> {
         let mut command = self.command(spec, incarnation);
         let log = self.dir.log_file(&spec.id);
         let output = open_log(&log).map_err(|e| failure(&format!("open {}", log.display()), &e))?;
@@ -118,7 +122,7 @@ impl Launcher {
             }
             Kind::Command => {
                 let mut command = Command::new(&self.holder);
-                command.args(["__hold", "--id", spec.id.as_str(), "--"]).args(&spec.command);
+                command.args(["__hold", "--"]).args(&spec.command);
                 command
                     .env("TACHI_STOP_SIGNAL", spec.stop_signal.to_string())
                     .env("TACHI_GRACE_MS", spec.grace.as_millis().to_string());
@@ -153,7 +157,8 @@ impl Launcher {
 }
 
 fn is_inherited(name: &str) -> bool {
-    let wanted = INHERITED.contains(&name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let wanted =
+        INHERITED.contains(&name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     wanted && !NOT_INHERITED.contains(&name)
 }
 
@@ -182,7 +187,9 @@ mod tests {
         for name in ["PATH", "HOME", "LC_ALL", "XDG_RUNTIME_DIR", "TACHI_BACKEND"] {
             assert!(is_inherited(name), "{name} was lost");
         }
-        for name in ["OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", "TACHI_INSTANCE_ID", "TACHI_NOFILE"] {
+        for name in
+            ["OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", "TACHI_INSTANCE_ID", "TACHI_NOFILE"]
+        {
             assert!(!is_inherited(name), "{name} was passed on");
         }
     }
@@ -190,7 +197,11 @@ mod tests {
     #[test]
     fn a_full_machine_is_not_blamed_on_the_role() {
         for (errno, full) in [(11, true), (12, true), (23, true), (24, true), (2, false), (13, false)] {
-            assert_eq!(failure("x", &io::Error::from_raw_os_error(errno)).machine_full, full, "errno {errno}");
+            assert_eq!(
+                failure("x", &io::Error::from_raw_os_error(errno)).machine_full,
+                full,
+                "errno {errno}"
+            );
         }
     }
 }

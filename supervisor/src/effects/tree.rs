@@ -67,11 +67,23 @@ struct Seen {
 impl Trees {
     /// Nothing to empty; `state` is what marks processes as ours.
     pub(super) fn new(state: &Path) -> Self {
-        Self { state: state.to_owned(), waits: Vec::new(), led: BTreeMap::new(), pause: PAUSE_FIRST, again: None }
+        Self {
+            state: state.to_owned(),
+            waits: Vec::new(),
+            led: BTreeMap::new(),
+            pause: PAUSE_FIRST,
+            again: None,
+        }
     }
 
     /// Remembers the leader of this start: its session outlives it.
-    pub(super) fn led(&mut self, id: &InstanceId, incarnation: Incarnation, process: &ProcessRef, adopted: bool) {
+    pub(super) fn led(
+        &mut self,
+        id: &InstanceId,
+        incarnation: Incarnation,
+        process: &ProcessRef,
+        adopted: bool,
+    ) {
         self.led.insert(id.clone(), (incarnation, Led { process: process.clone(), adopted }));
     }
 
@@ -122,7 +134,8 @@ impl Trees {
                 }
                 if wait.kill {
                     members.iter().for_each(kill);
-                    fresh |= members.iter().fold(false, |any, it| killed.insert((it.pid, it.pid_start)) || any);
+                    fresh |=
+                        members.iter().fold(false, |any, it| killed.insert((it.pid, it.pid_start)) || any);
                 }
                 self.waits.push(wait);
             }
@@ -187,11 +200,12 @@ fn members(
     table: &Table,
 ) -> Vec<ProcessRef> {
     let own = std::process::id();
-    let leader = led.get(&wait.id).filter(|(incarnation, _)| *incarnation == wait.incarnation).map(|(_, led)| led);
+    let leader =
+        led.get(&wait.id).filter(|(incarnation, _)| *incarnation == wait.incarnation).map(|(_, led)| led);
     // The session's number belongs to somebody else once a new process leads it.
-    let session = leader.map(|led| led.process.pid).filter(|pid| {
-        !seen.iter().any(|other| other.process.pid == *pid) && !table.leads(*pid)
-    });
+    let session = leader
+        .map(|led| led.process.pid)
+        .filter(|pid| !seen.iter().any(|other| other.process.pid == *pid) && !table.leads(*pid));
     let belongs = |seen: &Seen| match &seen.mark {
         Some(mark) => mark.id == wait.id && mark.incarnation <= wait.incarnation,
         None if Some(seen.session) == session => true,
@@ -199,10 +213,12 @@ fn members(
         // first tree that is cleared.
         None => seen.ppid == own && wait.kill,
     };
-    let mut pids: BTreeSet<u32> = seen.iter().filter(|seen| belongs(seen)).map(|seen| seen.process.pid).collect();
+    let mut pids: BTreeSet<u32> =
+        seen.iter().filter(|seen| belongs(seen)).map(|seen| seen.process.pid).collect();
     loop {
         let before = pids.len();
-        let born: Vec<u32> = seen.iter().filter(|seen| pids.contains(&seen.ppid)).map(|seen| seen.process.pid).collect();
+        let born: Vec<u32> =
+            seen.iter().filter(|seen| pids.contains(&seen.ppid)).map(|seen| seen.process.pid).collect();
         pids.extend(born);
         if pids.len() == before {
             break;

@@ -7,6 +7,7 @@ pub mod json;
 pub mod line;
 pub mod live;
 pub mod paint;
+pub mod plan;
 pub mod problem;
 pub mod progress;
 pub mod span;

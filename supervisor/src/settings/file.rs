@@ -178,9 +178,7 @@ impl StopSignal {
     /// `TERM`, `SIGTERM`, `term`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let upper = name.to_ascii_uppercase();
-        let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
-        full.parse::<nix::sys::signal::Signal>().ok().map(|signal| Self(signal as i32))
+        tachi_shared::os::signal::parse(name).map(Self)
     }
 }
 

@@ -19,4 +19,5 @@ mod settled;
 
 pub use load::parse;
 pub use settle::{COUNT_MAX, Ready, Request, settle};
+pub(crate) use settle::{role_count, state_dir};
 pub use settled::{BackoffPolicy, Limit, OnLoss, RestartPolicy, Settings, Spec};
