@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tachi_shared::id::InstanceId;
 
 use crate::settings::time;
 
@@ -384,7 +385,10 @@ pub struct Completions {
 /// `__hold`.
 #[derive(Debug, Args)]
 pub struct Hold {
+    /// Whose parent we are
+    #[arg(long, value_name = "ID")]
+    pub id: InstanceId,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<std::ffi::OsString>,
+    pub command: Vec<String>,
 }

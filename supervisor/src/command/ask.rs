@@ -71,14 +71,8 @@ pub(super) fn place(store: &Store, verb: Verb) -> tachi_shared::Result<CommandId
         }
         _ => None,
     };
-    let expires_at = expiry();
+    let expires_at = Some(clock::now().wall.after(COMMAND_TTL));
     store.commands().place(&Command { id: None, verb, from: "operator".to_owned(), supervisor, expires_at })
-}
-
-/// When the command stops being valid.
-fn expiry() -> Option<clock::Timestamp> {
-    let ttl = i64::try_from(COMMAND_TTL.as_secs()).unwrap_or_default();
-    Some(clock::Timestamp::from_unix(clock::now().wall.unix() + ttl))
 }
 
 /// Takes a command back that nobody has taken yet.

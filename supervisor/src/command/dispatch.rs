@@ -68,7 +68,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Memory(args) => memory::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
         Verb::Completions(args) => completions::run(args),
-        Verb::Hold(args) => effects::hold(&args.command),
+        Verb::Hold(args) => effects::hold(&args.id, &args.command),
     }
 }
 

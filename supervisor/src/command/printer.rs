@@ -49,3 +49,9 @@ pub(super) fn columns() -> usize {
     let terminal = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
     wish.or_else(|| terminal().filter(|columns| *columns > 0)).unwrap_or(UNLIMITED)
 }
+
+/// Lines of the terminal that can be drawn on without scrolling.
+pub(super) fn lines() -> usize {
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_row));
+    terminal.filter(|lines| *lines > 1).unwrap_or(25) - 1
+}

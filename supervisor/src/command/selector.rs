@@ -5,6 +5,7 @@ use tachi_shared::id::InstanceId;
 use tachi_shared::registry::{Registry, Row};
 
 use crate::error::Result;
+use crate::render::Shown;
 use crate::settings::near::near;
 
 /// The rows meant by the selectors, in the registry's order.
@@ -41,10 +42,24 @@ pub(super) fn one<'a>(registry: &'a Registry, text: &str) -> Result<&'a Row> {
     Ok(registry.row(&id).ok_or_else(|| unknown(registry, text))?)
 }
 
+/// The same among rows that were looked at.
+///
+/// # Errors
+/// As [`one`].
+pub(super) fn one_shown<'a>(rows: &'a [Shown], text: &str) -> Result<&'a Shown> {
+    let id = InstanceId::new(text)?;
+    let ids: Vec<&str> = rows.iter().map(|shown| shown.row.instance_id.as_str()).collect();
+    rows.iter().find(|shown| shown.row.instance_id == id).ok_or_else(|| unknown_among(&ids, text).into())
+}
+
 /// The error for a name nobody has, with names that come close.
 pub(super) fn unknown(registry: &Registry, text: &str) -> tachi_shared::Error {
     let ids: Vec<&str> = registry.instances.iter().map(|row| row.instance_id.as_str()).collect();
-    tachi_shared::Error::Unknown { what: "instance", value: text.to_owned(), near: suggestions(text, &ids) }
+    unknown_among(&ids, text)
+}
+
+fn unknown_among(ids: &[&str], text: &str) -> tachi_shared::Error {
+    tachi_shared::Error::Unknown { what: "instance", value: text.to_owned(), near: suggestions(text, ids) }
 }
 
 /// Names that come close, else the first few there are.
