@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid};
 
 use super::lock::FileLock;
 use super::storage::{Handle, OpenMode, Stat, Storage};
+use crate::clock::{self, Now};
 use crate::error::Result;
 
 /// Mode of new files.
@@ -139,6 +140,14 @@ impl Storage for Disk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn now(&self) -> Now {
+        clock::now()
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 
     fn lock(&self, path: &Path, purpose: &str, wait: Duration) -> Result<FileLock> {

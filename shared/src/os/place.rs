@@ -146,14 +146,14 @@ pub fn set_aside<S: Storage>(
     reason: &str,
     at: Timestamp,
 ) -> Result<std::path::PathBuf> {
-    let target = free_name(storage, path, rejected, at);
+    let target = free_name(storage, path, rejected, &stamp_of(at));
     storage.rename(path, &target).context("set aside", path)?;
     // The bytes are safe; a missing explanation must not turn that into a failure.
     let _ = write_new(storage, &target.with_extension("why"), format!("{reason}\n").as_bytes());
     Ok(target)
 }
 
-/// Keeps a copy of refused bytes in `rejected` under the name of `path` and returns where.
+/// Keeps a copy of refused bytes in `rejected` as `<name of path>.<stamp>.bad` and returns where.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::DiskFull`].
@@ -163,9 +163,9 @@ pub fn keep_refused<S: Storage>(
     bytes: &[u8],
     rejected: &Path,
     reason: &str,
-    at: Timestamp,
+    stamp: &str,
 ) -> Result<std::path::PathBuf> {
-    let target = free_name(storage, path, rejected, at);
+    let target = free_name(storage, path, rejected, stamp);
     write_new(storage, &target, bytes)?;
     let _ = write_new(storage, &target.with_extension("why"), format!("{reason}\n").as_bytes());
     Ok(target)
@@ -184,10 +184,15 @@ fn write_new<S: Storage>(storage: &S, path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// `<rejected>/<name>.<time>.bad`, or with a number if that is taken.
-fn free_name<S: Storage>(storage: &S, path: &Path, rejected: &Path, at: Timestamp) -> std::path::PathBuf {
+/// A time as part of a file name.
+#[must_use]
+pub fn stamp_of(at: Timestamp) -> String {
+    at.to_string().chars().filter(|c| *c != ':' && *c != '-').collect()
+}
+
+/// `<rejected>/<name>.<stamp>.bad`, or with a number if that is taken.
+fn free_name<S: Storage>(storage: &S, path: &Path, rejected: &Path, stamp: &str) -> std::path::PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stamp: String = at.to_string().chars().filter(|c| *c != ':' && *c != '-').collect();
     let mut target = rejected.join(format!("{name}.{stamp}.bad"));
     let mut number = 1;
     while storage.stat(&target).is_ok() {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::clock::Now;
 use crate::error::Result;
 
 /// How a file is opened.
@@ -137,6 +138,12 @@ pub trait Storage: Clone {
     /// # Errors
     /// As `fsync(2)`.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Both clocks. Here, so that a simulated storage brings simulated time.
+    fn now(&self) -> Now;
+
+    /// Lets time pass; for the few waits that nothing would end earlier.
+    fn pause(&self, time: Duration);
 
     /// Takes the exclusive lock `path`, waiting at most `wait` (zero = try once). `purpose` is what a waiter is told.
     ///
