@@ -195,3 +195,123 @@ fn hash(parts: &[&str]) -> String {
 pub(super) fn word(parts: &[&str]) -> String {
     hash(parts)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(messages: Value) -> Import {
+        parse(&json!({ "messages": messages }).to_string(), Timestamp::EPOCH).unwrap()
+    }
+
+    /// The messages an import would leave in the queue from `first` on.
+    fn queued(first: u64, drafts: &[Draft]) -> Vec<Message> {
+        (first..).zip(drafts).map(|(seq, draft)| Message { seq: Seq(seq), draft: draft.clone() }).collect()
+    }
+
+    fn hello(at: &str) -> Value {
+        json!({ "from": "me", "to": "instance_1", "type": "human", "content": "hello", "timestamp": at })
+    }
+
+    #[test]
+    fn s26_an_element_counts_as_often_as_it_stands_in_the_file() {
+        let (one, two) = (hello("2025-12-10T02:00:00"), hello("2025-12-10T02:00:01"));
+        let first = read(json!([one, one, two])).missing(&Counts::new(), Seq(1), Seq(1));
+        assert_eq!(first.len(), 3, "two equal elements are two messages");
+        let log = queued(1, &first);
+        for (what, file, fresh) in [
+            ("the same file again", json!([one, one, two]), 0),
+            ("a third equal one", json!([one, one, two, one]), 1),
+            ("what we rendered", json!(log), 0),
+            ("what we rendered and one more", json!([log[0], log[1], log[2], one]), 1),
+            (
+                "a copy of before the render, and one more",
+                json!([one, one, two, hello("2025-12-10T02:00:02")]),
+                1,
+            ),
+            ("removals", json!([two]), 0),
+        ] {
+            let missing = read(file).missing(&count(&log), Seq(1), Seq(4));
+            assert_eq!(missing.len(), fresh, "{what}");
+        }
+    }
+
+    #[test]
+    fn s26_fields_that_others_strip_do_not_make_a_message_new() {
+        let sent = Draft::new(
+            "instance_2".parse().unwrap(),
+            "instance_1",
+            super::super::MessageKind::Finding,
+            "instance_1.1.1".to_owned(),
+            Timestamp::EPOCH,
+            "found",
+        );
+        let imported =
+            read(json!([hello("2025-12-10T02:00:00"), { "to": "operator", "content": "no time" }]));
+        let mut drafts = imported.missing(&Counts::new(), Seq(1), Seq(1));
+        drafts.push(sent);
+        let log = queued(1, &drafts);
+        let stripped = |fields: &[&str]| -> Value {
+            log.iter()
+                .map(|message| {
+                    let mut value = serde_json::to_value(message).unwrap();
+                    fields.iter().for_each(|field| drop(value.as_object_mut().unwrap().remove(*field)));
+                    value
+                })
+                .collect()
+        };
+        for fields in [&["seq"][..], &["seq", "id"], &["seq", "id", "metadata"]] {
+            assert_eq!(
+                read(stripped(fields)).missing(&count(&log), Seq(1), Seq(4)),
+                [],
+                "without {fields:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn s26_a_malformed_element_is_refused_alone() {
+        let import = read(json!([
+            hello("2025-12-10T02:00:00"), "text", { "content": "to nobody" }, { "to": "../x", "content": "out" },
+            { "to": "operator" }, { "to": "operator", "content": "x", "metadata": 5 },
+            { "to": "operator", "content": "x".repeat(super::super::message::LINE_MAX) },
+        ]));
+        assert_eq!((import.fresh.len(), import.refused.len()), (1, 6));
+        for (element, reason) in &import.refused {
+            assert!(!element.is_empty() && !reason.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_harmless_is_filled_in_and_what_was_meant_is_kept() {
+        let import = read(
+            json!([{ "to": "all", "content": { "a": 1 }, "id": "mine", "timestamp": "noon", "x": [1] }]),
+        );
+        let draft = import.missing(&Counts::new(), Seq(1), Seq(9)).remove(0);
+        assert_eq!(
+            (draft.from.as_str(), draft.kind.word(), draft.to.to_string().as_str()),
+            ("operator", "human", "broadcast")
+        );
+        assert!(draft.id.starts_with("import.") && draft.id.ends_with(".9"), "{}", draft.id);
+        assert_eq!(draft.metadata["original_id"], "mine");
+        assert_eq!(draft.metadata["original_timestamp"], "noon");
+        assert_eq!(draft.extra["x"], json!([1]));
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_refused_with_the_place() {
+        for (text, place) in [
+            ("", "1:0"),
+            ("{\"messages\": [\n{]}", "2:2"),
+            ("{\"messages\": 5}", "1:1"),
+            ("5", "1:1"),
+            ("[1] x", "1:5"),
+        ] {
+            let why = parse(text, Timestamp::EPOCH).unwrap_err();
+            assert!(why.starts_with(place), "{text:?}: {why}");
+        }
+        assert_eq!(parse("\u{feff}[]", Timestamp::EPOCH), Ok(Import::default()));
+    }
+}

@@ -1,8 +1,9 @@
-//! `spool/`: the door for messages from hands and foreign programs.
+//! Other ways in: `spool/`, the door for messages from hands and foreign programs, and lines appended to a segment by hand.
 //!
-//! A file is written elsewhere and placed by `mv`; it holds one message or `{"messages":[…]}`. It is taken into the queue,
+//! A spool file is written elsewhere and placed by `mv`; it holds one message or `{"messages":[…]}`. It is taken into the queue,
 //! then deleted; one that does not parse is set aside whole, a malformed element alone. A crash between the two leaves the
-//! file, and its ids tell that it was taken.
+//! file, and its ids tell that it was taken. A line without `seq` behind the last record (`echo '{"to":…}' >>
+//! messages/….jsonl`) has no position; it is appended anew with one, once, under an id made of its place.
 
 use std::path::Path;
 
@@ -12,9 +13,13 @@ use super::view::{MEMORY, Refreshed, View, WAIT, warn};
 use crate::clock::Now;
 use crate::error::{Context as _, Result};
 use crate::id::Seq;
-use crate::log::Cursor;
+use crate::layout::Topic;
+use crate::log::{Cursor, Entry, Gap};
 use crate::os::Storage;
 use crate::registry::Registry;
+
+/// Entries looked at in one go.
+const CHUNK: usize = 512;
 
 impl<S: Storage> View<S> {
     /// Takes in every file lying in the door.
@@ -55,18 +60,66 @@ impl<S: Storage> View<S> {
     ) -> Result<()> {
         let stat = self.storage.stat(path).context("look at", path)?;
         let word = import::word(&[&path.to_string_lossy(), &format!("{stat:?}"), text]);
-        self.refuse(path, &import, now, done)?;
+        self.refuse(path, &import, done)?;
         let mut drafts: Vec<Draft> = import.fresh.into_iter().map(|(_, draft)| draft).collect();
         for (number, draft) in drafts.iter_mut().enumerate() {
             draft.id = format!("spool.{word}.{number}");
         }
-        warn(&drafts, registry, done);
-        let end = self.queue.end()?.seq;
-        let since = Cursor { seq: Seq(end.0.saturating_sub(MEMORY)), ..Cursor::default() };
-        if self.queue.send_missing(&drafts, &since, WAIT)?.is_some() {
-            done.imported += drafts.len();
-            self.queue.wake(&drafts);
-        }
+        self.send(&drafts, registry, done)?;
         self.storage.remove(path).context("remove", path)
+    }
+
+    /// Appends anew what hands appended without a position.
+    pub(super) fn take_lines(
+        &mut self,
+        registry: Option<&Registry>,
+        now: Now,
+        done: &mut Refreshed,
+    ) -> Result<()> {
+        let mut reader = match self.lines.take() {
+            Some(reader) => reader,
+            None => self.queue.entries(self.far_back()?),
+        };
+        let mut drafts = Vec::new();
+        loop {
+            let entries = reader.read(CHUNK)?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                let Entry::Gap(Gap::Unnumbered { segment, offset, line }) = entry else { continue };
+                let place = self.dir.segments(Topic::Messages).join(format!("{segment:020}.jsonl"));
+                let import = match import::parse(&line, now.wall) {
+                    Ok(import) => import,
+                    Err(reason) => Import { refused: vec![(line, reason)], ..Import::default() },
+                };
+                self.refuse(&place, &import, done)?;
+                for (_, mut draft) in import.fresh {
+                    draft.id = format!("line.{segment}.{offset}.{}", drafts.len());
+                    drafts.push(draft);
+                }
+            }
+        }
+        // Kept only once everything was taken: after an error the same stretch is read again, and the ids tell.
+        self.send(&drafts, registry, done)?;
+        self.lines = Some(reader);
+        Ok(())
+    }
+
+    /// Sends what is not in the queue yet, by id, and wakes who is to receive.
+    fn send(&mut self, drafts: &[Draft], registry: Option<&Registry>, done: &mut Refreshed) -> Result<()> {
+        let since = self.far_back()?;
+        if self.queue.send_missing(drafts, &since, WAIT)?.is_some() {
+            warn(drafts, registry, done);
+            done.imported += drafts.len();
+            self.queue.wake(drafts);
+        }
+        Ok(())
+    }
+
+    /// Where to start looking for what an earlier keeper may have taken already.
+    fn far_back(&self) -> Result<Cursor> {
+        let end = self.queue.end()?.seq;
+        Ok(Cursor { seq: Seq(end.0.saturating_sub(MEMORY)), ..Cursor::default() })
     }
 }

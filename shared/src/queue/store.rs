@@ -118,6 +118,11 @@ impl<S: Storage> Queue<S> {
         Inbox { id: id.clone(), role: role.clone(), reader: self.log.reader(cursor) }
     }
 
+    /// Every entry behind `cursor`, for who takes in what hands appended.
+    pub(super) fn entries(&self, cursor: Cursor) -> LogReader<S> {
+        self.log.reader(cursor)
+    }
+
     /// Every message behind `cursor`, whoever it is for (`tachi messages`, the view). Lines that are no messages are left
     /// out here; an [`Inbox`] tells of them.
     ///
@@ -199,6 +204,8 @@ impl<S: Storage> Inbox<S> {
 
     fn arrival(&self, entry: Entry, now: Timestamp) -> Option<Arrival> {
         let (seq, line) = match entry {
+            // Not lost: the keeper of the view appends it anew, with a position.
+            Entry::Gap(Gap::Unnumbered { .. }) => return None,
             Entry::Gap(gap) => return Some(Arrival::Gap(gap)),
             Entry::Record { line, .. } if is_for_another(&line, &self.id, &self.role) => return None,
             Entry::Record { seq, line } => (seq, line),

@@ -18,7 +18,7 @@ use crate::clock::Now;
 use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
-use crate::log::Cursor;
+use crate::log::{Cursor, LogReader};
 use crate::os::place::{keep_refused, set_aside, swap};
 use crate::os::{Disk, Stat, Storage};
 use crate::registry::Registry;
@@ -77,6 +77,8 @@ pub struct View<S: Storage = Disk> {
     pub(super) dir: StateDir,
     pub(super) queue: Queue<S>,
     placed: Option<Placed>,
+    /// Looks for lines that hands appended to the segments.
+    pub(super) lines: Option<LogReader<S>>,
     held: Vec<Held<S::File>>,
 }
 
@@ -99,7 +101,7 @@ impl<S: Storage> View<S> {
     /// Names the view; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let queue = Queue::new(storage.clone(), dir);
-        Self { storage, dir: dir.clone(), queue, placed: None, held: Vec::new() }
+        Self { storage, dir: dir.clone(), queue, placed: None, lines: None, held: Vec::new() }
     }
 
     /// Takes in what others wrote and renders anew if anything changed. Does not wait for `view.lock`.
@@ -110,6 +112,7 @@ impl<S: Storage> View<S> {
         let _lock = self.storage.lock(&self.dir.lock("view"), "render the view", Duration::ZERO)?;
         let mut done = Refreshed::default();
         self.take_spool(registry, now, &mut done)?;
+        self.take_lines(registry, now, &mut done)?;
         self.take_held(registry, now, &mut done)?;
         let path = self.dir.view(Topic::Messages);
         let found = self.storage.stat(&path).ok();
@@ -181,7 +184,7 @@ impl<S: Storage> View<S> {
         now: Now,
         done: &mut Refreshed,
     ) -> Result<()> {
-        self.refuse(path, &import, now, done)?;
+        self.refuse(path, &import, done)?;
         if import.fresh.is_empty() {
             return Ok(());
         }
@@ -240,7 +243,7 @@ impl<S: Storage> View<S> {
         crate::clock::Timestamp::from_unix(seconds).age(now.wall) < PATIENCE
     }
 
-    pub(super) fn refuse(&self, path: &Path, import: &Import, now: Now, done: &mut Refreshed) -> Result<()> {
+    pub(super) fn refuse(&self, path: &Path, import: &Import, done: &mut Refreshed) -> Result<()> {
         if import.refused.is_empty() {
             return Ok(());
         }
@@ -249,12 +252,11 @@ impl<S: Storage> View<S> {
         let kept = self.storage.list(&rejected).context("list", &rejected)?;
         for (element, reason) in &import.refused {
             // The name comes from the element, so that one that comes back with a stale copy is kept once.
-            let own = format!("{name}.{}", import::word(&[element]));
-            if kept.iter().any(|kept| kept.starts_with(&own)) {
+            let word = import::word(&[element]);
+            if kept.contains(&format!("{name}.{word}.bad")) {
                 continue;
             }
-            let element_path = path.with_file_name(own);
-            keep_refused(&self.storage, &element_path, element.as_bytes(), &rejected, reason, now.wall)?;
+            keep_refused(&self.storage, path, element.as_bytes(), &rejected, reason, &word)?;
             done.rejected.push(format!("{name}: a message was not taken: {reason}"));
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::error::{Error, Result};
 use crate::id::{Incarnation, InstanceId, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Entry, Log, LogReader, LogWriter};
+use crate::log::{Cursor, Entry, Gap, Log, LogReader, LogWriter};
 use crate::os::doorbell::{Ring, ring};
 use crate::os::place::{Sync, place};
 use crate::os::{Disk, Storage};
@@ -27,6 +27,8 @@ pub struct TaskStore<S: Storage = Disk> {
 
 /// The board with the reader that feeds it.
 struct Fold<S: Storage> {
+    /// Names the log once more, for reading alone: the other one is busy while its lock is held.
+    log: Log<S>,
     reader: LogReader<S>,
     board: Board,
     skipped: u64,
@@ -37,7 +39,12 @@ impl<S: Storage> TaskStore<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let log = Log::new(storage.clone(), dir, Topic::Tasks);
         let reader = log.reader(Cursor::default());
-        let fold = Fold { reader, board: Board::default(), skipped: 0 };
+        let fold = Fold {
+            log: Log::new(storage.clone(), dir, Topic::Tasks),
+            reader,
+            board: Board::default(),
+            skipped: 0,
+        };
         Self { storage, dir: dir.clone(), log, fold, shown: None }
     }
 
@@ -134,26 +141,40 @@ impl<S: Storage> TaskStore<S> {
 }
 
 impl<S: Storage> Fold<S> {
+    fn fold(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Record { seq, line } => match serde_json::from_str::<TaskEvent>(line) {
+                Ok(event) => self.board.apply(*seq, &event),
+                Err(_) => self.skipped = self.skipped.saturating_add(1),
+            },
+            // Numbers nobody ever saw.
+            Entry::Gap(Gap::Epoch { .. }) => {}
+            Entry::Gap(_) => self.skipped = self.skipped.saturating_add(1),
+        }
+    }
+
     fn catch_up(&mut self) -> Result<()> {
         loop {
             let entries = self.reader.read(CHUNK)?;
             if entries.is_empty() {
                 return Ok(());
             }
+            if entries.iter().any(is_rewound) {
+                // What was folded from there on is gone, and its numbers are given again: only a new fold is right.
+                self.board = Board::default();
+                self.reader = self.log.reader(Cursor::default());
+                continue;
+            }
             for entry in entries {
-                let event = match &entry {
-                    Entry::Record { seq, line } => {
-                        serde_json::from_str::<TaskEvent>(line).ok().map(|event| (*seq, event))
-                    }
-                    Entry::Gap(_) => None,
-                };
-                match event {
-                    Some((seq, event)) => self.board.apply(seq, &event),
-                    None => self.skipped = self.skipped.saturating_add(1),
-                }
+                self.fold(&entry);
             }
         }
     }
+}
+
+/// Whether the log was cut or replaced below what was read.
+fn is_rewound(entry: &Entry) -> bool {
+    matches!(entry, Entry::Gap(Gap::Epoch { after, next }) if next <= after)
 }
 
 /// Appends the events as lines; `None` if there are none.
