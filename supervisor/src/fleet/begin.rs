@@ -11,8 +11,9 @@ use tachi_shared::clock::Mono;
 use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Death, DeathKind, Desired, Row, Status};
 
+use super::phase::{After, Alive, Cause, Emptying, Mode, Phase, Rest, StopCause};
 use super::restart::History;
-use super::state::{After, Alive, Cause, Instance, Mode, Phase, Rest, StopCause};
+use super::state::Instance;
 use super::stop::KILL_AGAIN;
 use super::{action::Action, next::Step};
 use crate::settings::{RestartPolicy, Spec};
@@ -152,7 +153,7 @@ impl Step<'_> {
         };
         self.record_death(id, death);
         let again_at = self.now.mono.after(KILL_AGAIN);
-        let emptying = super::state::Emptying { cause: Cause::Lost, after: After::Start, again_at };
+        let emptying = Emptying { cause: Cause::Lost, after: After::Start, again_at };
         self.first.push(Action::KillTree { id: id.clone(), incarnation: row.incarnation });
         self.enter(id, Phase::Emptying(emptying));
     }

@@ -9,7 +9,8 @@ use tachi_shared::id::{CommandId, Incarnation, InstanceId};
 
 use super::action::Action;
 use super::next::Step;
-use super::state::{Instance, Phase, Rest};
+use super::phase::{Phase, Rest};
+use super::state::Instance;
 
 /// Commands that may wait at one time; beyond this the oldest is answered with "timed out".
 const PENDING_MAX: usize = 256;
