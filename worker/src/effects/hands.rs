@@ -14,7 +14,7 @@ use tachi_shared::task::{Change, TaskStore};
 
 use super::inbox::{Mailbox, Team};
 use super::journal::Journal;
-use super::outbox::{Postman, ring_recipients};
+use super::outbox::{Postman, wake};
 use super::output::Output;
 use super::row;
 use super::senses::Senses;
@@ -115,20 +115,13 @@ impl Hands {
             Action::ReadControl => return self.read_control(turn),
             Action::Announce => self.announce(turn),
             Action::Renew(hook) => self.renew(&hook),
-            Action::RingTasks => self.ring_tasks(turn),
+            Action::RingTasks => self.store.tasks().wake(Some(&turn.who.me.id)),
             Action::RingSupervisor => self.ring_supervisor(),
             Action::Work(work) => self.pending.push_back(work),
             Action::Leave(reason) => self.leave(turn, &reason),
             Action::Answer(_) => {}
         }
         None
-    }
-
-    /// Rings everybody: the board changed.
-    pub(super) fn ring_tasks(&mut self, turn: &Turn) {
-        for peer in self.team.peers(clock::now()).iter().filter(|peer| peer.id != turn.who.me.id) {
-            ring(&self.store.dir().doorbell(&peer.id), Ring::Tasks);
-        }
     }
 
     fn commit(&mut self, turn: &mut Turn) {
@@ -154,8 +147,7 @@ impl Hands {
         let since = turn.file.inbox.clone().unwrap_or_default();
         match self.postman.send(&mut self.queue, &turn.file.outbox, again, &since) {
             Ok(()) => {
-                let peers = self.team.peers(clock::now());
-                ring_recipients(self.store.dir(), &turn.who, &turn.file.outbox, &peers);
+                wake(&self.queue, &turn.file.outbox);
                 Event::Sent
             }
             Err(error) => Event::Unsent(error.to_string()),

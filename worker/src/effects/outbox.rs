@@ -2,14 +2,8 @@
 
 use std::time::Duration;
 
-use tachi_shared::id::{Recipient, Role};
-use tachi_shared::layout::StateDir;
 use tachi_shared::log::Cursor;
-use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::queue::{Draft, MessageKind, Queue};
-
-use crate::backend::builtin::Peer;
-use crate::turn::Identity;
 
 /// How long the queue's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,21 +44,11 @@ impl Postman {
     }
 }
 
-/// Rings every live recipient. Presence wakes nobody: it is read along with the next thing that does.
-pub(super) fn ring_recipients(dir: &StateDir, who: &Identity, drafts: &[Draft], peers: &[Peer]) {
-    let wanted = |accept: &dyn Fn(&Role) -> bool| {
-        for peer in peers.iter().filter(|peer| peer.id != who.me.id && accept(&peer.role)) {
-            ring(&dir.doorbell(&peer.id), Ring::Messages);
-        }
-    };
-    if drafts.iter().any(|draft| draft.to == Recipient::Broadcast && draft.kind != MessageKind::Presence) {
-        return wanted(&|_| true);
-    }
-    for draft in drafts {
-        match &draft.to {
-            Recipient::Instance(id) => ring(&dir.doorbell(id), Ring::Messages),
-            Recipient::Role(role) => wanted(&|other| other == role),
-            Recipient::Broadcast | Recipient::Operator => {}
-        }
+/// Rings every recipient. Presence wakes nobody: it is read along with the next thing that does.
+pub(super) fn wake(queue: &Queue, drafts: &[Draft]) {
+    let waking: Vec<Draft> =
+        drafts.iter().filter(|draft| draft.kind != MessageKind::Presence).cloned().collect();
+    if !waking.is_empty() {
+        queue.wake(&waking);
     }
 }

@@ -162,7 +162,7 @@ impl Runner {
         }
         let settlement = self.finish(plan, now);
         if settlement == Settlement::Recorded && self.woke_others(plan) {
-            self.hands.ring_tasks(&self.turn);
+            self.tasks.wake(Some(&self.turn.who.me.id));
         }
         Event::Settled(settlement)
     }
@@ -218,7 +218,7 @@ impl Runner {
         };
         let freed = self.tasks.change(&change, clock::now(), BOARD_PATIENCE).is_ok();
         if freed {
-            self.hands.ring_tasks(&self.turn);
+            self.tasks.wake(Some(&self.turn.who.me.id));
         }
         Event::LetGo { freed }
     }
