@@ -13,7 +13,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::id::{CommandId, Incarnation};
 use crate::layout::StateDir;
 use crate::os::place::{Sync, place, set_aside};
-use crate::os::{Disk, Stat, Storage, process};
+use crate::os::{Disk, Stat, Storage};
 
 /// Largest command or reply, in bytes.
 const LIMIT: u64 = 1024 * 1024;
@@ -55,10 +55,10 @@ impl<S: Storage> CommandBox<S> {
     /// # Errors
     /// [`crate::Error::DiskFull`], [`crate::Error::Io`].
     pub fn place(&self, command: &Command) -> Result<CommandId> {
-        // The start of the process tells it from an earlier one with the same pid, so that no old answer is taken for ours.
-        let me = process::current();
+        // The time tells it from an earlier process with the same pid, so that no old answer is taken for ours.
+        let (time, pid) = (self.storage.now().wall.unix(), std::process::id());
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let id = CommandId::new(&format!("cmd-{}-{}-{number}", me.pid_start, me.pid))?;
+        let id = CommandId::new(&format!("cmd-{time}-{pid}-{number}"))?;
         let command = Command { id: Some(id.clone()), ..command.clone() };
         self.write(&self.dir.command(&id), &command)?;
         Ok(id)

@@ -11,7 +11,7 @@ use super::{ExitRecord, InstanceState};
 use crate::error::{Context as _, Error, Result};
 use crate::id::InstanceId;
 use crate::layout::StateDir;
-use crate::os::place::{Sync, keep_refused, place};
+use crate::os::place::{Sync, keep_refused, place, stamp_of};
 use crate::os::{Disk, Stat, Storage};
 use crate::snapshot::Loaded;
 
@@ -121,8 +121,8 @@ impl<S: Storage> InstanceStore<S> {
             Err(error) => return Err(error),
         };
         let bytes = self.storage.read(&path, LIMIT).context("read", &path)?;
-        keep_refused(&self.storage, &path, &bytes, &self.dir.rejected(), &reason, state.last_activity)
-            .map(drop)
+        let stamp = stamp_of(state.last_activity);
+        keep_refused(&self.storage, &path, &bytes, &self.dir.rejected(), &reason, &stamp).map(drop)
     }
 
     fn read(&self, path: PathBuf) -> Result<Option<InstanceState>> {

@@ -41,7 +41,7 @@ impl<S: Storage> View<S> {
                 Ok((text, parsed)) => parsed.map(|import| (text, import)),
             };
             match parsed {
-                Ok((text, import)) => self.take_spooled(&path, &text, import, (registry, now), done)?,
+                Ok((text, import)) => self.take_spooled(&path, &text, import, registry, done)?,
                 Err(_) if self.is_fresh(&path, now) => {}
                 Err(reason) => self.set_aside(&path, &reason, now, done)?,
             }
@@ -55,11 +55,12 @@ impl<S: Storage> View<S> {
         path: &Path,
         text: &str,
         import: Import,
-        (registry, now): (Option<&Registry>, Now),
+        registry: Option<&Registry>,
         done: &mut Refreshed,
     ) -> Result<()> {
         let stat = self.storage.stat(path).context("look at", path)?;
-        let word = import::word(&[&path.to_string_lossy(), &format!("{stat:?}"), text]);
+        let which = format!("{} {} {} {}", stat.dev, stat.ino, stat.mtime_ns, stat.size);
+        let word = import::word(&[&path.to_string_lossy(), &which, text]);
         self.refuse(path, &import, done)?;
         let mut drafts: Vec<Draft> = import.fresh.into_iter().map(|(_, draft)| draft).collect();
         for (number, draft) in drafts.iter_mut().enumerate() {

@@ -147,7 +147,7 @@ impl<S: Storage> View<S> {
             Ok(read) => read,
         };
         match parsed {
-            Ok(import) => self.take(import, path, registry, now, done)?,
+            Ok(import) => self.take(import, path, registry, done)?,
             Err(_) if self.is_fresh(path, now) => return Ok(None),
             Err(reason) => self.set_aside(path, &reason, now, done)?,
         }
@@ -163,7 +163,7 @@ impl<S: Storage> View<S> {
             if text != held.seen
                 && let Ok(import) = import::parse(&text, now.wall)
             {
-                self.take(import, &path, registry, now, done)?;
+                self.take(import, &path, registry, done)?;
                 held.seen = text;
             }
             if now.mono.since(held.since.mono) < HOLD {
@@ -181,7 +181,6 @@ impl<S: Storage> View<S> {
         import: Import,
         path: &Path,
         registry: Option<&Registry>,
-        now: Now,
         done: &mut Refreshed,
     ) -> Result<()> {
         self.refuse(path, &import, done)?;
