@@ -103,12 +103,10 @@ fn finish(turn: &mut Turn, out: &mut Vec<Action>, batch: Batch, noted: bool, now
         turn.file.iteration = turn.file.iteration.saturating_add(1);
         turn.file.last_activity = now.wall;
     }
-    let replied = !batch.replies.is_empty();
-    turn.file.outbox.extend(batch.replies);
-    if replied {
+    // What is only noted is committed with the next tick or commit: the chatter of a large team costs no sync each.
+    if !batch.replies.is_empty() {
+        turn.file.outbox.extend(batch.replies);
         turn.commit_and_send(out, now);
-    } else if noted && turn.phase == Phase::Idle {
-        turn.commit(out, now);
     }
     if batch.more || turn.unread {
         read(turn, out);
@@ -141,6 +139,7 @@ fn note_gap(turn: &mut Turn, out: &mut Vec<Action>, gap: &Gap, now: Now) {
         Gap::Epoch { after, next } => {
             ("epoch", format!("numbers go on at {next} after {after}, nothing is lost"))
         }
+        Gap::Unnumbered { .. } => return,
         Gap::Poison { segment, offset, reason } => {
             ("lagged", format!("segment {segment} has an unreadable line at byte {offset}: {reason}"))
         }

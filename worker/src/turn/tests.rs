@@ -237,8 +237,10 @@ fn b07b_only_a_human_message_or_a_question_is_answered() {
     ] {
         let mut turn = resting();
         let event = arrived(vec![arrival(1, "b", "a", MessageKind::from(kind.to_owned()))], 1);
-        check(&mut turn, event, at(1), "commit");
+        check(&mut turn, event, at(1), "");
         assert_eq!(turn.file.inbox.as_ref().unwrap().seq, Seq(1));
+        check(&mut turn, Event::Tick, at(2), "read look");
+        check(&mut turn, look(HookFate::Empty, Duty::Rest), at(2), "commit");
     }
     for kind in [MessageKind::Human, MessageKind::Question] {
         let mut turn = resting();
@@ -329,7 +331,7 @@ fn a_newcomer_gets_old_messages_by_name_but_not_old_broadcasts() {
 fn a_gap_is_told_and_counted() {
     let mut turn = resting();
     let gap = Arrival::Gap(Gap::Lagged { from: Seq(3), to: Seq(9) });
-    check(&mut turn, arrived(vec![gap], 9), at(1), "lagged:messages 3 to 9 are gone, unread commit");
+    check(&mut turn, arrived(vec![gap], 9), at(1), "lagged:messages 3 to 9 are gone, unread");
     assert_eq!(turn.file.usage.get("gaps"), Some(&Value::from(1)));
 }
 
