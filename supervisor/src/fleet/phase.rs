@@ -116,6 +116,8 @@ pub struct Stopping {
     pub kill_at: Mono,
     /// Whether KILL has been asked for.
     pub killed: bool,
+    /// Whether it was given more time because the supervisor was late: once, or a slow machine never ends.
+    pub forgiven: bool,
 }
 
 /// Who wants an instance to end.

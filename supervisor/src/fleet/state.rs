@@ -62,6 +62,19 @@ impl Fleet {
         }
     }
 
+    /// The same, knowing the last starts of instances that were removed under former supervisors.
+    #[must_use]
+    pub fn with_retired(mut self, retired: BTreeMap<InstanceId, Incarnation>) -> Self {
+        self.retired = retired;
+        self
+    }
+
+    /// Last starts of removed instances, to be kept beside the rows: a number is never handed out twice.
+    #[must_use]
+    pub fn retired(&self) -> &BTreeMap<InstanceId, Incarnation> {
+        &self.retired
+    }
+
     /// One instance.
     #[must_use]
     pub fn get(&self, id: &InstanceId) -> Option<&Instance> {
@@ -71,6 +84,11 @@ impl Fleet {
     /// Instances in start order.
     pub fn in_order(&self) -> impl Iterator<Item = (&InstanceId, &Instance)> {
         self.order.iter().filter_map(|id| self.instances.get_key_value(id))
+    }
+
+    /// Whether nothing speaks for keeping this instance down.
+    pub(super) fn wants_up(&self, instance: &Instance) -> bool {
+        instance.desired != Desired::Stopped && !instance.leaving && !self.latched() && !self.ending()
     }
 
     /// Whether the stop file holds everything down.
@@ -184,6 +202,12 @@ impl Instance {
         }
     }
 
+    /// Whether it lives and does nothing, on request or stopped by a signal.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.paused() || matches!(&self.phase, Phase::Alive(alive) if alive.mode == Mode::Frozen)
+    }
+
     /// The word for its row.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -198,9 +222,9 @@ impl Instance {
                 Mode::Working => Status::Ready,
             },
             Phase::Stopping(_) => Status::Stopping,
-            Phase::Emptying(Emptying { cause: Cause::Stop(_), .. }) => Status::Stopping,
             Phase::Emptying(Emptying { cause: Cause::Lost, .. }) => Status::Lost,
-            Phase::Emptying(_) | Phase::Backoff { .. } | Phase::Held { .. } => Status::Backoff,
+            Phase::Emptying(_) => Status::Stopping,
+            Phase::Backoff { .. } | Phase::Held { .. } => Status::Backoff,
             Phase::Failed { .. } => Status::Failed,
         }
     }

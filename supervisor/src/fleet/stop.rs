@@ -51,7 +51,10 @@ impl Step<'_> {
             Phase::Alive(alive) => (Some(alive.process.clone()), alive.since, alive.ready_at),
             _ => return,
         };
-        self.enter(id, Phase::Stopping(Stopping { process, since, ready_at, cause, kill_at, killed }));
+        self.enter(
+            id,
+            Phase::Stopping(Stopping { process, since, ready_at, cause, kill_at, killed, forgiven: false }),
+        );
     }
 
     /// The stop signal, and CONT behind it: a frozen process would never see it.

@@ -41,7 +41,8 @@ impl Step<'_> {
                     alive.heard = alive.heard.max(now);
                     forgiven += 1;
                 }
-                Phase::Stopping(stopping) if !stopping.killed => {
+                Phase::Stopping(stopping) if !stopping.killed && !stopping.forgiven => {
+                    stopping.forgiven = true;
                     stopping.kill_at = stopping.kill_at.max(now.after(LATE));
                     forgiven += 1;
                 }
