@@ -38,7 +38,7 @@ use crate::settings::Settings;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Takes the directory and gets everything ready for the first pass of the loop.
-pub(super) fn begin(settings: &Settings) -> Result<Supervisor> {
+pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
     let store = Store::create(&settings.state)?;
     // The mark in the environment is compared as text, so the directory needs one spelling.
     let root = std::fs::canonicalize(store.dir().root())
@@ -63,7 +63,7 @@ pub(super) fn begin(settings: &Settings) -> Result<Supervisor> {
     poll.add(&signals, SIGNALS)?;
     poll.add(&doorbell, DOORBELL)?;
     poll.add(doors.wake(), HINTS)?;
-    let screen = Screen::begin(&store, &row);
+    screen.begin();
     screen.note(format!(
         "tachi: supervisor {} runs {} instances on {}, state in {}",
         std::process::id(),

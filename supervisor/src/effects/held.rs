@@ -23,7 +23,6 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(600);
 /// What the supervisor told its holder through the environment.
 #[derive(Debug)]
 pub(super) struct Given {
-    pub(super) id: InstanceId,
     pub(super) state: PathBuf,
     pub(super) role: Role,
     pub(super) incarnation: Incarnation,
@@ -36,7 +35,7 @@ pub(super) struct Given {
 
 impl Given {
     /// Reads the environment.
-    pub(super) fn read() -> tachi_shared::Result<Self> {
+    pub(super) fn read(id: &InstanceId) -> tachi_shared::Result<Self> {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).and_then(|text| text.parse::<u64>().ok());
         let state =
@@ -44,9 +43,7 @@ impl Given {
                 path: PathBuf::new(),
                 reason: "TACHI_STATE_DIR is not set: this is run by the supervisor only".to_owned(),
             })?;
-        let id = InstanceId::new(&text("TACHI_INSTANCE_ID").unwrap_or_default())?;
         Ok(Self {
-            id: id.clone(),
             state,
             role: Role::new(&text("TACHI_INSTANCE_ROLE").unwrap_or_else(|| id.to_string()))?,
             incarnation: Incarnation(

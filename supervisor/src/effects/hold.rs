@@ -7,7 +7,6 @@
 //!
 //! Grace is the supervisor's business; without a supervisor it is kept here. Deliberately absent: restarting anything.
 
-use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
@@ -21,7 +20,7 @@ use rustix::process::{
     kill_process_group, set_child_subreaper, setrlimit, setsid, waitid,
 };
 use tachi_shared::clock::{Mono, now};
-use tachi_shared::id::ProcessRef;
+use tachi_shared::id::{InstanceId, ProcessRef};
 use tachi_shared::layout::StateDir;
 use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::os::{AliveLock, process};
@@ -46,14 +45,13 @@ const HELD: u8 = 75;
 /// Exit code when the command could not be started, as a shell has it.
 const NOT_STARTED: u8 = 127;
 
-/// Runs `argv` as the instance the environment names until it ends; returns the exit code.
+/// Runs `argv` as instance `id` until it ends; returns the exit code.
 ///
 /// # Errors
-/// [`Error::Store`] when the environment names no instance or state directory, [`Error::System`] when signals cannot be listened to.
-pub fn hold(argv: &[OsString]) -> Result<u8> {
+/// [`Error::Store`] when the environment names no state directory, [`Error::System`] when signals cannot be listened to.
+pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
     let signals = signals::holder()?;
-    let given = Given::read()?;
-    let id = &given.id.clone();
+    let given = Given::read(id)?;
     // Refused only if we lead a session already, which is what is wanted.
     let _ = setsid();
     set_child_subreaper(Some(getpid())).map_err(|e| Error::system("become a subreaper", e.into()))?;
@@ -70,10 +68,7 @@ pub fn hold(argv: &[OsString]) -> Result<u8> {
     let mut child = match start(argv) {
         Ok(child) => child,
         Err(error) => {
-            let words = format!(
-                "cannot run {}: {error}",
-                argv.first().map_or_else(|| "nothing".into(), |name| name.to_string_lossy())
-            );
+            let words = format!("cannot run {}: {error}", argv.first().map_or("nothing", String::as_str));
             log.write(format!("tachi: {words}\n").as_bytes());
             let end = End::Code(i32::from(NOT_STARTED));
             Files::new(&store, id, &given, &process::current(), now()).ended(
@@ -110,7 +105,7 @@ pub fn hold(argv: &[OsString]) -> Result<u8> {
     Ok(holder.run())
 }
 
-fn start(argv: &[OsString]) -> std::io::Result<Child> {
+fn start(argv: &[String]) -> std::io::Result<Child> {
     let (program, arguments) = argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command

@@ -23,7 +23,6 @@ mod house;
 mod journal;
 mod mark;
 mod output;
-mod picture;
 mod poll;
 mod reap;
 mod registry_writer;
@@ -39,3 +38,4 @@ mod tree;
 
 pub use hold::hold;
 pub use run_loop::supervise;
+pub use screen::{Draw, Screen};

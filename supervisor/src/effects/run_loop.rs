@@ -46,8 +46,8 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`crate::Error::Store`] when the directory cannot be used or is held by another supervisor, [`crate::Error::System`]
 /// when the system refuses what a supervisor needs.
-pub fn supervise(settings: Settings) -> Result<u8> {
-    let mut supervisor = super::begin::begin(&settings)?;
+pub fn supervise(settings: Settings, screen: Screen) -> Result<u8> {
+    let mut supervisor = super::begin::begin(&settings, screen)?;
     drop(settings);
     let code = supervisor.run()?;
     supervisor.leave();

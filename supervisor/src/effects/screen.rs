@@ -1,19 +1,17 @@
-//! What a person sees of a running fleet: lines, or on a terminal a live table.
+//! What a person sees of a running fleet: nothing, lines, or a live table.
 //!
 //! The loop only hands over; a thread prints. The channel between them is bounded and full means dropped, so neither a
 //! slow terminal nor a reader that went away ever holds the loop up.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tachi_shared::clock;
 use tachi_shared::event::Event;
-use tachi_shared::registry::{Row, SupervisorRow};
-use tachi_shared::store::Store;
+use tachi_shared::registry::Row;
 
-use super::picture::Picture;
 use crate::render::line;
 
 /// Updates waiting to be printed; what does not fit is dropped.
@@ -28,8 +26,11 @@ const NEVER: Duration = Duration::from_secs(86_400);
 const EVENTS_KEPT: usize = 8;
 /// Patience with the terminal at the end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Size of a terminal that does not tell.
-const SIZE: (usize, usize) = (80, 24);
+/// Width of a terminal that does not tell, in columns.
+const COLUMNS: usize = 80;
+
+/// Turns rows and newest events into the lines of a table; told the width of the terminal. Runs on the screen's thread.
+pub type Draw = Box<dyn Fn(&[Row], &[Event], usize) -> String + Send>;
 
 #[derive(Debug)]
 enum Update {
@@ -40,29 +41,62 @@ enum Update {
     End,
 }
 
-/// The screen of one supervisor.
-pub(super) struct Screen {
+/// How it is shown.
+enum Mode {
+    Silent,
+    Lines,
+    Live(Draw),
+}
+
+/// A thread that prints.
+struct Printer {
     updates: SyncSender<Update>,
     ended: Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
+}
+
+/// The screen of one supervisor.
+pub struct Screen {
+    mode: Mode,
     live: bool,
+    printer: Option<Printer>,
 }
 
 impl Screen {
-    /// Starts to show: a table on a terminal, lines elsewhere. Must come after the signals were blocked, so that none is
-    /// delivered to the thread.
-    pub(super) fn begin(store: &Store, row: &SupervisorRow) -> Self {
-        let live = std::io::stdout().is_terminal();
-        let picture = live.then(|| Picture::new(store, row));
+    /// Shows nothing (detached: the supervisor's log has it all).
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { mode: Mode::Silent, live: false, printer: None }
+    }
+
+    /// One plain line per event.
+    #[must_use]
+    pub fn lines() -> Self {
+        Self { mode: Mode::Lines, live: false, printer: None }
+    }
+
+    /// A table that is redrawn when something changes, at most four times a second.
+    #[must_use]
+    pub fn live(draw: Draw) -> Self {
+        Self { mode: Mode::Live(draw), live: true, printer: None }
+    }
+
+    /// Starts to show. Must come after the signals were blocked, so that none is delivered to the thread.
+    pub(super) fn begin(&mut self) {
+        let draw = match std::mem::replace(&mut self.mode, Mode::Silent) {
+            Mode::Silent => return,
+            Mode::Lines => None,
+            Mode::Live(draw) => Some(draw),
+        };
         let (updates, receiver) = sync_channel(WAITING_MAX);
         let (end, ended) = sync_channel(1);
         let show = move || {
-            Shower { picture, rows: Vec::new(), events: Vec::new(), drawn: 0, dirty: false }.run(&receiver);
+            Shower { draw, rows: Vec::new(), events: Vec::new(), drawn: 0, dirty: false }.run(&receiver);
             let _ = end.send(());
         };
         // Without a thread nothing is shown; the fleet runs on.
-        let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(show).ok();
-        Self { updates, ended, thread, live }
+        let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(show);
+        self.printer = thread.ok().map(|thread| Printer { updates, ended, thread });
     }
 
     /// One line for people that is no event.
@@ -90,21 +124,23 @@ impl Screen {
     /// Shows what is left and ends; a terminal that takes no more is left behind.
     pub(super) fn end(&mut self) {
         self.tell(Update::End);
-        if let Some(thread) = self.thread.take()
-            && self.ended.recv_timeout(LAST_WORDS).is_ok()
+        if let Some(printer) = self.printer.take()
+            && printer.ended.recv_timeout(LAST_WORDS).is_ok()
         {
-            let _ = thread.join();
+            let _ = printer.thread.join();
         }
     }
 
     fn tell(&self, update: Update) {
-        let _ = self.updates.try_send(update);
+        if let Some(printer) = &self.printer {
+            let _ = printer.updates.try_send(update);
+        }
     }
 }
 
-/// The thread's side: a table with a picture, lines without.
+/// The thread's side: a table with `draw`, lines without.
 struct Shower {
-    picture: Option<Picture>,
+    draw: Option<Draw>,
     rows: Vec<Row>,
     events: Vec<Event>,
     drawn: usize,
@@ -115,7 +151,7 @@ impl Shower {
     fn run(mut self, updates: &Receiver<Update>) {
         let mut next = Instant::now();
         loop {
-            let idle = if self.picture.is_some() { REFRESH_EVERY } else { NEVER };
+            let idle = if self.draw.is_some() { REFRESH_EVERY } else { NEVER };
             let wait = if self.dirty { next.saturating_duration_since(Instant::now()) } else { idle };
             match updates.recv_timeout(wait) {
                 Ok(Update::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -133,7 +169,7 @@ impl Shower {
     fn take(&mut self, update: Update) {
         match update {
             Update::Note(text) => self.print(&text),
-            Update::Event(event) if self.picture.is_none() => {
+            Update::Event(event) if self.draw.is_none() => {
                 self.print(&line::event(&event, clock::now().wall));
             }
             Update::Event(event) => {
@@ -157,18 +193,14 @@ impl Shower {
         let erase = erase(std::mem::take(&mut self.drawn));
         // A reader that went away is no reason to end a fleet.
         let _ = writeln!(anstream::stdout(), "{erase}{text}");
-        self.dirty |= self.picture.is_some();
+        self.dirty |= self.draw.is_some();
     }
 
     fn show(&mut self) {
-        let Some(picture) = self.picture.as_mut().filter(|_| std::mem::take(&mut self.dirty)) else { return };
-        let (columns, lines) = rustix::termios::tcgetwinsize(std::io::stdout())
-            .map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)))
-            .ok()
-            .filter(|(columns, lines)| *columns > 0 && *lines > 0)
-            .unwrap_or(SIZE);
-        // One line less than the terminal has: the cursor stands below the table.
-        let text = picture.draw(&self.rows, &self.events, columns, lines.saturating_sub(1));
+        let Some(draw) = self.draw.as_ref().filter(|_| std::mem::take(&mut self.dirty)) else { return };
+        let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| usize::from(size.ws_col));
+        let columns = columns.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS);
+        let text = draw(&self.rows, &self.events, columns);
         let text = text.trim_end_matches('\n');
         let erase = erase(std::mem::replace(&mut self.drawn, text.lines().count()));
         let mut out = anstream::stdout();

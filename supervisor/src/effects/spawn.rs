@@ -122,7 +122,7 @@ impl Launcher {
             }
             Kind::Command => {
                 let mut command = Command::new(&self.holder);
-                command.args(["__hold", "--"]).args(&spec.command);
+                command.args(["__hold", "--id", spec.id.as_str(), "--"]).args(&spec.command);
                 command
                     .env("TACHI_STOP_SIGNAL", spec.stop_signal.to_string())
                     .env("TACHI_GRACE_MS", spec.grace.as_millis().to_string());
