@@ -24,6 +24,7 @@ mod active;
 mod cursor;
 mod epoch;
 mod frame;
+mod newest;
 mod reader;
 mod segment;
 mod tail;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use cursor::Cursor;
 pub use epoch::EPOCH_STEP;
+pub use newest::newest;
 pub use reader::{Entry, Gap, LogReader};
 pub use writer::{Appended, Durability, Log, LogWriter};
 

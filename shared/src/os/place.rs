@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::storage::{Handle as _, OpenMode, Storage};
+use super::storage::{Handle as _, OpenMode, Stat, Storage};
 use crate::clock::Timestamp;
 use crate::error::{Context as _, Error, Result};
 
@@ -35,16 +35,7 @@ pub enum Sync {
 /// # Errors
 /// [`Error::DiskFull`], [`Error::Io`]; the target is untouched then.
 pub fn place<S: Storage>(storage: &S, tmp: &Path, target: &Path, bytes: &[u8], sync: Sync) -> Result<()> {
-    let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    let (file, temporary) = loop {
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = tmp.join(format!("{name}.{}.{number}.tmp", std::process::id()));
-        match storage.open(&path, OpenMode::Create) {
-            Ok(file) => break (file, path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::io("create", &path, error)),
-        }
-    };
+    let (file, temporary) = temporary(storage, tmp, target)?;
     let filled = fill(storage, &file, target, &temporary, bytes, sync)
         .and_then(|()| storage.rename(&temporary, target).context("replace", target));
     if filled.is_err() {
@@ -57,6 +48,62 @@ pub fn place<S: Storage>(storage: &S, tmp: &Path, target: &Path, bytes: &[u8], s
         storage.sync_dir(parent).context("sync", parent)?;
     }
     Ok(())
+}
+
+/// A new temporary file for `target`.
+fn temporary<S: Storage>(storage: &S, tmp: &Path, target: &Path) -> Result<(S::File, std::path::PathBuf)> {
+    let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    loop {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let path = tmp.join(format!("{name}.{}.{number}.tmp", std::process::id()));
+        match storage.open(&path, OpenMode::Create) {
+            Ok(file) => return Ok((file, path)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("create", &path, error)),
+        }
+    }
+}
+
+/// What [`swap`] did.
+#[derive(Debug)]
+pub struct Swapped<F> {
+    /// Identity of the file that has the name now.
+    pub placed: Stat,
+    /// The file that had it until then, without a name now; `None` if there was none.
+    pub replaced: Option<F>,
+}
+
+/// Puts `bytes` at `target` as [`place`] does, and hands back whatever it replaced: for files that others rewrite without
+/// a lock, whose last words would be lost otherwise. Not synced: for files that can be made again.
+///
+/// # Errors
+/// [`Error::DiskFull`], [`Error::Io`]; the target is untouched then.
+pub fn swap<S: Storage>(storage: &S, tmp: &Path, target: &Path, bytes: &[u8]) -> Result<Swapped<S::File>> {
+    let (file, temporary) = temporary(storage, tmp, target)?;
+    let swapped = fill(storage, &file, target, &temporary, bytes, Sync::Skip)
+        .and_then(|()| file.stat().context("look at", &temporary))
+        .and_then(|placed| Ok((placed, exchange(storage, &temporary, target)?)));
+    // The temporary name is the old file's now, or that of a file nobody wants.
+    let _ = storage.remove(&temporary);
+    swapped.map(|(placed, replaced)| Swapped { placed, replaced })
+}
+
+/// Swaps the two names; the file that ends up at `temporary` is returned open.
+fn exchange<S: Storage>(storage: &S, temporary: &Path, target: &Path) -> Result<Option<S::File>> {
+    match storage.exchange(temporary, target) {
+        Ok(()) => storage.open(temporary, OpenMode::Read).context("open", target).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            storage.rename(temporary, target).context("replace", target)?;
+            Ok(None)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            // Without an exchange a rewrite by rename in this very moment is lost; one in place is not.
+            let old = storage.open(target, OpenMode::Read).ok();
+            storage.rename(temporary, target).context("replace", target)?;
+            Ok(old)
+        }
+        Err(error) => Err(Error::io("replace", target, error)),
+    }
 }
 
 /// Writes and syncs the temporary file and gives it the access rights of what it replaces.

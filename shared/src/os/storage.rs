@@ -119,6 +119,14 @@ pub trait Storage: Clone {
     /// As `rename(2)`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Swaps two existing files in one step, so that what was replaced can still be looked at.
+    ///
+    /// # Errors
+    /// As `renameat2(2)` with `RENAME_EXCHANGE`; `Unsupported` where there is no such thing.
+    fn exchange(&self, _a: &Path, _b: &Path) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
     /// Removes a file.
     ///
     /// # Errors
