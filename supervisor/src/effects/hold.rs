@@ -65,7 +65,7 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
         }
     };
     restore_limits(given.open_files);
-    let mut child = match start(argv) {
+    let mut child = match signals::unblocked(|| start(argv))? {
         Ok(child) => child,
         Err(error) => {
             let words = format!("cannot run {}: {error}", argv.first().map_or("nothing", String::as_str));
