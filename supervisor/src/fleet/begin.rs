@@ -11,11 +11,24 @@ use tachi_shared::clock::Mono;
 use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Death, DeathKind, Desired, Row, Status};
 
+use super::phase::{After, Alive, Cause, Emptying, Mode, Phase, Rest, StopCause};
 use super::restart::History;
-use super::state::{After, Alive, Cause, Instance, Mode, Phase, Rest, StopCause};
+use super::state::Instance;
 use super::stop::KILL_AGAIN;
 use super::{action::Action, next::Step};
 use crate::settings::{RestartPolicy, Spec};
+
+/// Whether something of the row's last start may still live: only these states are entered with an empty tree.
+fn may_have_remains(row: &Row) -> bool {
+    row.pid.is_some() || !matches!(row.status, Status::Stopped | Status::Failed | Status::Backoff)
+}
+
+/// Whether the former supervisor saw this death and only its remains are left. A stepped wall clock can make a death
+/// told twice or not at all here, and nothing worse.
+fn death_is_recorded(row: &Row) -> bool {
+    let died_at = row.last_death.as_ref().map(|death| death.at);
+    row.pid.is_none() && died_at > row.started_at
+}
 
 impl Step<'_> {
     pub(super) fn began(
@@ -58,7 +71,7 @@ impl Step<'_> {
         for (id, row) in extras {
             let living = alive.iter().find(|(other, ..)| *other == id);
             let kept = row.as_ref().is_some_and(|row| row.desired == Desired::Stopped);
-            let remains = row.as_ref().is_some_and(|row| row.pid.is_some());
+            let remains = row.as_ref().is_some_and(may_have_remains);
             match self.fleet.template(row.as_ref().map(|row| &row.role), &id) {
                 Some(spec) if living.is_some() || kept || remains => self.take_in(spec, row, living, kept),
                 _ => {
@@ -78,6 +91,7 @@ impl Step<'_> {
     ) {
         let id = spec.id.clone();
         let mut instance = Instance::new(spec);
+        instance.incarnation = self.fleet.retired.remove(&id).unwrap_or_default();
         if let Some(row) = &row {
             self.remember(&mut instance, row);
         }
@@ -86,7 +100,7 @@ impl Step<'_> {
         self.fleet.instances.insert(id.clone(), instance);
         match (living, row) {
             (Some((_, incarnation, process)), row) => self.adopt(&id, *incarnation, process, row.as_ref()),
-            (None, Some(row)) if row.pid.is_some() => self.died_unseen(&id, &row),
+            (None, Some(row)) if may_have_remains(&row) => self.died_unseen(&id, &row),
             (None, row) => self.begin_at_rest(&id, row.as_ref()),
         }
     }
@@ -94,7 +108,7 @@ impl Step<'_> {
     /// What outlives a supervisor.
     fn remember(&self, instance: &mut Instance, row: &Row) {
         instance.desired = row.desired;
-        instance.incarnation = row.incarnation;
+        instance.incarnation = instance.incarnation.max(row.incarnation);
         instance.restarts = row.restarts;
         instance.started_at = row.started_at;
         instance.last_heartbeat = row.last_heartbeat;
@@ -140,6 +154,16 @@ impl Step<'_> {
 
     /// Its row says it lives, and it does not: recorded as lost, and its remains end before anything starts.
     fn died_unseen(&mut self, id: &InstanceId, row: &Row) {
+        if !death_is_recorded(row) {
+            self.lost(id, row);
+        }
+        let again_at = self.now.mono.after(KILL_AGAIN);
+        let emptying = Emptying { cause: Cause::Lost, after: After::Start, again_at };
+        self.first.push(Action::KillTree { id: id.clone(), incarnation: row.incarnation });
+        self.enter(id, Phase::Emptying(emptying));
+    }
+
+    fn lost(&mut self, id: &InstanceId, row: &Row) {
         let uptime_s = row.started_at.map(|at| at.age(self.now.wall).as_secs_f64()).unwrap_or_default();
         let death = Death {
             at: self.now.wall,
@@ -151,10 +175,6 @@ impl Step<'_> {
             last_line: None,
         };
         self.record_death(id, death);
-        let again_at = self.now.mono.after(KILL_AGAIN);
-        let emptying = super::state::Emptying { cause: Cause::Lost, after: After::Start, again_at };
-        self.first.push(Action::KillTree { id: id.clone(), incarnation: row.incarnation });
-        self.enter(id, Phase::Emptying(emptying));
     }
 
     fn begin_at_rest(&mut self, id: &InstanceId, row: Option<&Row>) {

@@ -11,31 +11,32 @@ use tachi_shared::clock::Mono;
 use tachi_shared::id::InstanceId;
 use tachi_shared::registry::Desired;
 
-use super::death::seconds;
 use super::next::Step;
-use super::state::{After, Alive, Fleet, Phase};
+use super::phase::{After, Alive, Phase};
+use super::state::{Fleet, Instance};
+use super::words::seconds;
 
 /// Deaths further apart than this are not one event.
-pub const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(10);
 /// First common wait.
-pub const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(10);
 /// Longest common wait.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Fewer than this are a coincidence.
-pub const AT_LEAST: usize = 3;
+const AT_LEAST: usize = 3;
 
 /// What two deaths have in common: how, and whether before or after readiness.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Likeness {
+pub(super) struct Likeness {
     /// The death in few words.
-    pub how: String,
+    pub(super) how: String,
     /// Whether it had become ready.
-    pub ready: bool,
+    pub(super) ready: bool,
 }
 
 /// The brake.
 #[derive(Debug, Clone, Default)]
-pub struct Brake {
+pub(super) struct Brake {
     enabled: bool,
     recent: BTreeMap<InstanceId, (Mono, Likeness)>,
     hold: Hold,
@@ -60,7 +61,7 @@ enum Hold {
 impl Brake {
     /// A free brake, or one that never takes hold.
     #[must_use]
-    pub fn new(enabled: bool) -> Self {
+    pub(super) fn new(enabled: bool) -> Self {
         Self { enabled, ..Self::default() }
     }
 
@@ -130,7 +131,7 @@ impl Step<'_> {
     }
 
     fn wanted(&self) -> usize {
-        let wanted = |i: &&super::state::Instance| i.desired != Desired::Stopped && !i.leaving;
+        let wanted = |i: &&Instance| i.desired != Desired::Stopped && !i.leaving;
         self.fleet.instances.values().filter(wanted).count()
     }
 
@@ -173,9 +174,8 @@ impl Step<'_> {
             return;
         }
         let (wait, alike) = (*wait, alike.clone());
-        let held = |(id, i): (&InstanceId, &super::state::Instance)| {
-            matches!(i.phase, Phase::Held { .. }).then(|| id.clone())
-        };
+        let held =
+            |(id, i): (&InstanceId, &Instance)| matches!(i.phase, Phase::Held { .. }).then(|| id.clone());
         let Some(probe) = self.fleet.in_order().find_map(held) else {
             self.wait_for_trees(wait, alike);
             return;
@@ -202,7 +202,7 @@ impl Step<'_> {
         let Hold::Probing { probe, wait, alike } = self.fleet.brake.hold.clone() else { return };
         if self.fleet.proved_at(&probe, &alike).is_some_and(|at| self.now.mono >= at) {
             self.release(&probe);
-        } else if !self.fleet.get(&probe).is_some_and(super::state::Instance::occupied) {
+        } else if !self.fleet.get(&probe).is_some_and(Instance::occupied) {
             self.fleet.brake.hold = Hold::Waiting { until: self.now.mono, wait, alike };
             self.brake_due();
         }

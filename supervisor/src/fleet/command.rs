@@ -9,10 +9,10 @@ use tachi_shared::id::{CommandId, InstanceId};
 use tachi_shared::registry::Desired;
 
 use super::action::Action;
-use super::death::signal_name;
 use super::next::Step;
+use super::phase::{After, Phase, StopCause};
 use super::reply::Goal;
-use super::state::{After, Phase, StopCause};
+use super::words::signal_name;
 
 /// Exit code for a selector that means nobody.
 const NOBODY: i32 = 4;

@@ -12,7 +12,8 @@ use tachi_shared::id::InstanceId;
 
 use super::action::Action;
 use super::event::Event;
-use super::state::{Ending, Fleet, Instance, Phase};
+use super::phase::Phase;
+use super::state::{Ending, Fleet, Instance};
 
 /// `doing` and heartbeats reach the registry at most this often; changes of state reach it at once.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tachi_shared::id::{CommandId, Incarnation, InstanceId};
+use tachi_shared::registry::Desired;
 
 use super::action::Action;
 use super::next::Step;
-use super::state::{Instance, Phase, Rest};
+use super::phase::{Phase, Rest};
+use super::state::Fleet;
 
 /// Commands that may wait at one time; beyond this the oldest is answered with "timed out".
 const PENDING_MAX: usize = 256;
@@ -52,8 +54,9 @@ enum Outcome {
 }
 
 impl Goal {
-    fn look(self, instance: Option<&Instance>) -> Outcome {
-        let Some(instance) = instance else {
+    /// How it stands; a goal that somebody else's wish has overtaken is missed.
+    fn look(self, fleet: &Fleet, id: &InstanceId) -> Outcome {
+        let Some(instance) = fleet.get(id) else {
             return match self {
                 Self::Down | Self::Idle => Outcome::Met("left the fleet".to_owned()),
                 Self::Ready { .. } | Self::Working => Outcome::Missed("left the fleet".to_owned()),
@@ -62,10 +65,17 @@ impl Goal {
         let up = format!("ready as start {}", instance.incarnation);
         match (self, &instance.phase) {
             (Self::Down, Phase::Down(_) | Phase::Failed { .. }) => Outcome::Met("stopped".to_owned()),
+            (Self::Down, _) if fleet.wants_up(instance) => Outcome::Missed("is wanted up again".to_owned()),
             (Self::Down, _) => Outcome::Open,
             (Self::Idle, Phase::Alive(_)) if instance.paused() => Outcome::Met("paused".to_owned()),
-            (Self::Idle, _) if instance.occupied() => Outcome::Open,
-            (Self::Idle, _) => Outcome::Met("not running".to_owned()),
+            (Self::Idle, _) if !instance.occupied() => Outcome::Met("not running".to_owned()),
+            (Self::Idle, _) if instance.desired != Desired::Paused => {
+                Outcome::Missed("is not to be paused any more".to_owned())
+            }
+            (Self::Idle, _) => Outcome::Open,
+            (Self::Working, _) if instance.desired == Desired::Paused => {
+                Outcome::Missed("is to be paused again".to_owned())
+            }
             (_, Phase::Failed { reason }) => Outcome::Missed(format!("failed: {reason}")),
             (_, Phase::Down(Rest::Finished(reason))) => Outcome::Met(reason.clone()),
             (Self::Working, Phase::Down(_)) => Outcome::Met("not running".to_owned()),
@@ -73,7 +83,7 @@ impl Goal {
             (Self::Ready { above }, _) if instance.ready() && above < Some(instance.incarnation) => {
                 Outcome::Met(up)
             }
-            (Self::Working, _) if instance.ready() && !instance.paused() => Outcome::Met(up),
+            (Self::Working, _) if instance.ready() && !instance.idle() => Outcome::Met(up),
             _ => Outcome::Open,
         }
     }
@@ -106,7 +116,7 @@ impl Step<'_> {
         let mut waiting = std::mem::take(&mut self.fleet.pending);
         waiting.retain_mut(|pending| {
             for id in &self.moved {
-                pending.look_at(id, self.fleet.instances.get(id));
+                pending.look_at(id, self.fleet);
             }
             if pending.open.is_empty() {
                 self.last.push(pending.reply());
@@ -134,9 +144,9 @@ impl Pending {
         self.command == *command
     }
 
-    fn look_at(&mut self, id: &InstanceId, instance: Option<&Instance>) {
+    fn look_at(&mut self, id: &InstanceId, fleet: &Fleet) {
         let Some(goal) = self.open.get(id) else { return };
-        let text = match goal.look(instance) {
+        let text = match goal.look(fleet, id) {
             Outcome::Open => return,
             Outcome::Met(text) => text,
             Outcome::Missed(text) => {

@@ -3,8 +3,9 @@
 use tachi_shared::clock::Now;
 use tachi_shared::registry::{Backoff, Row};
 
-use super::death::seconds;
-use super::state::{Cause, Fleet, Instance, Phase, Rest, StopCause};
+use super::phase::{Cause, Phase, Rest, StopCause};
+use super::state::{Fleet, Instance};
+use super::words::seconds;
 
 /// One row per instance, in start order.
 #[must_use]

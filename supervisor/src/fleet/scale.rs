@@ -5,12 +5,13 @@ use std::cmp::Reverse;
 use tachi_shared::id::{CommandId, InstanceId, Role};
 
 use super::next::Step;
+use super::phase::StopCause;
 use super::reply::Goal;
-use super::state::{Fleet, Instance, StopCause};
+use super::state::{Fleet, Instance};
 use crate::settings::Spec;
 
 /// Most instances of one fleet.
-pub const FLEET_MAX: usize = 1000;
+const FLEET_MAX: usize = 1000;
 
 /// The number an id ends in; ids without one count as the lowest.
 pub(super) fn number(id: &InstanceId) -> u64 {

@@ -8,9 +8,9 @@ use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Death, DeathKind, Desired, Kind};
 
 use super::action::Action;
-use super::death::describe;
 use super::next::Step;
-use super::state::{After, Alive, Cause, Emptying, Mode, Phase, Rest};
+use super::phase::{After, Alive, Cause, Emptying, Mode, Phase, Rest};
+use super::words::describe;
 use nix::libc::{SIGCONT, SIGSTOP};
 
 /// What an instance's own file says now.

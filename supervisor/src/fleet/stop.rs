@@ -11,7 +11,9 @@ use tachi_shared::id::InstanceId;
 
 use super::action::Action;
 use super::next::Step;
-use super::state::{Ending, Phase, Rest, StopCause, Stopping};
+use super::phase::{Phase, Rest, StopCause, Stopping};
+use super::state::Ending;
+use super::words::seconds;
 
 /// How long a KILL may stay without effect before it is asked for again.
 pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -49,7 +51,10 @@ impl Step<'_> {
             Phase::Alive(alive) => (Some(alive.process.clone()), alive.since, alive.ready_at),
             _ => return,
         };
-        self.enter(id, Phase::Stopping(Stopping { process, since, ready_at, cause, kill_at, killed }));
+        self.enter(
+            id,
+            Phase::Stopping(Stopping { process, since, ready_at, cause, kill_at, killed, forgiven: false }),
+        );
     }
 
     /// The stop signal, and CONT behind it: a frozen process would never see it.
@@ -83,7 +88,7 @@ impl Step<'_> {
         let Some(instance) = self.fleet.instances.get(id) else { return };
         let Phase::Stopping(Stopping { cause, killed, .. }) = instance.phase else { return };
         if !killed {
-            let grace = super::death::seconds(instance.spec.grace);
+            let grace = seconds(instance.spec.grace);
             self.note_of(id, "killed", format!("{id} did not end within {grace}"));
         }
         self.kill_now(id, cause);

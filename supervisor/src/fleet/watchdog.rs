@@ -10,18 +10,19 @@ use tachi_shared::clock::Mono;
 use tachi_shared::id::InstanceId;
 use tachi_shared::registry::Kind;
 
-use super::death::seconds;
 use super::next::{REFRESH, Step};
-use super::state::{Alive, Fleet, Instance, Mode, Phase, StopCause};
+use super::phase::{Alive, Mode, Phase, StopCause};
+use super::state::{Fleet, Instance};
+use super::words::seconds;
 
 /// A start without readiness or progress is called stalled after this,
-pub const START_SOFT: Duration = Duration::from_secs(30);
+const START_SOFT: Duration = Duration::from_secs(30);
 /// and ended after this.
-pub const START_HARD: Duration = Duration::from_secs(120);
+const START_HARD: Duration = Duration::from_secs(120);
 /// While anything lives, an event comes at least this often: the loop's slow tick.
-pub const SLOW_TICK: Duration = Duration::from_secs(5);
+const SLOW_TICK: Duration = Duration::from_secs(5);
 /// Being later than this means that others were perhaps not given time either.
-pub const LATE: Duration = Duration::from_secs(2);
+const LATE: Duration = Duration::from_secs(2);
 
 impl Step<'_> {
     /// Gives every deadline one grace period if this call comes much later than it should.
@@ -40,7 +41,8 @@ impl Step<'_> {
                     alive.heard = alive.heard.max(now);
                     forgiven += 1;
                 }
-                Phase::Stopping(stopping) if !stopping.killed => {
+                Phase::Stopping(stopping) if !stopping.killed && !stopping.forgiven => {
+                    stopping.forgiven = true;
                     stopping.kill_at = stopping.kill_at.max(now.after(LATE));
                     forgiven += 1;
                 }

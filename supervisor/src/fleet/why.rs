@@ -5,7 +5,7 @@
 use tachi_shared::clock::{Now, Timestamp};
 use tachi_shared::registry::{Desired, Row, Status};
 
-use super::death::{describe, seconds};
+use super::words::{describe, seconds};
 
 /// Whether a supervisor looks after the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,24 +61,24 @@ fn ago(at: Option<Timestamp>, now: Now) -> String {
 
 /// The predicate of the sentence.
 fn state(row: &Row, now: Now) -> String {
-    let doing = row.doing.as_deref().filter(|doing| !doing.is_empty()).unwrap_or("nothing it told");
+    let doing = row.doing.as_deref().filter(|doing| !doing.is_empty()).unwrap_or("nothing yet");
     let reason = row.reason.as_deref().unwrap_or("no reason is recorded");
     let died = row.last_death.as_ref().map(describe);
     match row.status {
         Status::Starting => match died {
-            Some(died) => format!("is starting again since {}, after {died}", ago(row.started_at, now)),
-            None => format!("is starting since {}", ago(row.started_at, now)),
+            Some(died) => format!("has been starting again for {}, after {died}", ago(row.started_at, now)),
+            None => format!("has been starting for {}", ago(row.started_at, now)),
         },
         Status::Ready => match died.filter(|_| row.restarts > 0) {
             Some(died) => format!(
-                "is ready and doing {doing:?}; it runs since {} and was replaced {} times, last after {died}",
+                "has run for {}, is ready and says {doing:?}; it was replaced {} times, last after {died}",
                 ago(row.started_at, now),
                 row.restarts
             ),
-            None => format!("is ready and doing {doing:?}; it runs since {}", ago(row.started_at, now)),
+            None => format!("has run for {}, is ready and says {doing:?}", ago(row.started_at, now)),
         },
         Status::Stalled => format!(
-            "lives but has shown no progress for {}, longer than it declared, while doing {doing:?}; it is restarted if that lasts",
+            "lives but has shown no progress for {}, longer than it declared, and last said {doing:?}; it is restarted if that lasts",
             ago(row.last_heartbeat, now)
         ),
         Status::Paused => "idles because a person paused it".to_owned(),
