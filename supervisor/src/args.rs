@@ -163,8 +163,8 @@ pub struct Up {
     /// What the team pursues
     #[arg(long, value_name = "TEXT")]
     pub goal: Option<String>,
-    /// What thinks
-    #[arg(long, value_name = "NAME")]
+    /// What thinks: builtin, or a name from the configuration
+    #[arg(long, value_name = "NAME", env = "TACHI_BACKEND", hide_env_values = true)]
     pub backend: Option<String>,
     /// So many of a role; repeatable, the rest of N follows the usual cycle
     #[arg(long = "role", value_name = "ROLE=N")]

@@ -125,7 +125,7 @@ impl InstanceState {
 }
 
 /// The assignment an instance holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
     /// Task on the board.
     pub task: TaskId,
@@ -135,6 +135,10 @@ pub struct Hook {
     pub title: String,
     /// Since when.
     pub since: Timestamp,
+    /// What the team is told once the task is done: decided before the board hears of it, so that a successor who finds
+    /// the task done by its predecessor says it, once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Draft>,
 }
 
 /// Last words: how a worker or holder ended, written by itself just before. `.tachi/exits/<id>.json`, replaced whole.

@@ -11,14 +11,14 @@ use crate::args::Up;
 use crate::effects::{self, Screen};
 use crate::error::Result;
 use crate::render::{self, Header, Progress, Supervisor};
-use crate::settings::{Ready, Request, Settings, settle};
+use crate::settings::{Request, Settings, Settled, settle};
 
 /// Starts the fleet.
 pub(super) fn run(context: &Context, args: &Up) -> Result<u8> {
     if args.detached {
         detach::leave_the_caller();
     }
-    let Ready { settings, warnings } =
+    let Settled { settings, warnings } =
         settle(&Request { cwd: &context.cwd, state: context.wish.as_deref(), up: args })?;
     for warning in &warnings {
         printer::complain(&format!("tachi: warning: {warning}"));

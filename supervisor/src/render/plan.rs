@@ -6,7 +6,7 @@ use tachi_shared::registry::Kind;
 use super::json::SCHEMA;
 use super::table::{Cell, Column, table};
 use super::text::clean;
-use crate::settings::{OnLoss, Settings, Spec, time};
+use crate::settings::{Settings, Spec, time};
 
 const COLUMNS: [Column; 7] = [
     Column { title: "ID", shrinks_to: None },
@@ -22,7 +22,7 @@ const COLUMNS: [Column; 7] = [
 #[must_use]
 pub fn text(settings: &Settings, columns: usize) -> String {
     let config = settings.config.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
-    let loss = loss(settings.on_supervisor_loss);
+    let loss = settings.on_supervisor_loss.word();
     let mut out = format!(
         "configuration {}\nstate         {}\nworkspace     {}\nwithout a supervisor instances {loss}, brake {}\n",
         clean(&config),
@@ -62,13 +62,6 @@ fn row(spec: &Spec) -> Vec<Cell> {
 fn limit(spec: &Spec) -> String {
     spec.limit
         .map_or_else(|| "none".to_owned(), |limit| format!("{} in {}", limit.burst, time::show(limit.period)))
-}
-
-fn loss(on_loss: OnLoss) -> &'static str {
-    match on_loss {
-        OnLoss::Continue => "continue",
-        OnLoss::Stop => "stop",
-    }
 }
 
 /// The plan as JSON. Environments are left out: they may hold secrets.

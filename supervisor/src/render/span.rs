@@ -16,6 +16,18 @@ pub fn length(time: Duration) -> String {
     }
 }
 
+/// `42s`, `3m`, `2h`, `3d`: one unit, where room is short.
+#[must_use]
+pub fn coarse(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// Time of day, with the date in front when it is not from the last 20 hours (UTC).
 #[must_use]
 pub fn stamp(at: Timestamp, now: Timestamp) -> String {

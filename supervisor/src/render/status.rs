@@ -8,7 +8,7 @@ use tachi_shared::registry::{Death, DeathKind, Desired, Row, Status};
 use super::paint::{Tone, paint, tone};
 use super::problem::{Problem, problems};
 use super::progress::Progress;
-use super::span::length;
+use super::span::{coarse, length};
 use super::table::{Cell, Column, table};
 use super::text::{clean, fit, wrap};
 
@@ -111,8 +111,8 @@ const COLUMNS: [Column; 8] = [
     Column { title: "PID", shrinks_to: None },
     Column { title: "UPTIME", shrinks_to: None },
     Column { title: "RESTARTS", shrinks_to: None },
-    Column { title: "LAST-DEATH", shrinks_to: Some(7) },
-    Column { title: "DOING", shrinks_to: Some(8) },
+    Column { title: "LAST-DEATH", shrinks_to: Some(10) },
+    Column { title: "DOING", shrinks_to: Some(7) },
 ];
 
 /// Header, table and problems.
@@ -202,9 +202,9 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// `SIGKILL 3m07s ago`.
+/// `SIGKILL 3m`: how, and how long ago.
 fn last_death(death: &Death, now: Timestamp) -> String {
-    format!("{} {} ago", how(death), length(death.at.age(now)))
+    format!("{} {}", how(death), coarse(death.at.age(now)))
 }
 
 /// `SIGKILL`, `exit 1`, `lost`.

@@ -148,7 +148,23 @@ pub struct LlmTable {
     pub budget: Option<toml::Table>,
     /// By name.
     #[serde(default)]
-    pub backends: BTreeMap<String, toml::Table>,
+    pub backends: BTreeMap<String, BackendTable>,
+}
+
+/// `[llm.backends.NAME]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendTable {
+    /// `openai`, `anthropic` or `cli`.
+    pub kind: String,
+    /// A known service whose details we know.
+    pub preset: Option<String>,
+    /// Address.
+    pub base_url: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Variable that holds the key.
+    pub key_env: Option<String>,
 }
 
 /// `[dashboard]`.

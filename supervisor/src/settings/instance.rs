@@ -10,7 +10,7 @@ use tachi_shared::registry::Kind;
 
 use super::file::{ConfigFile, InstanceTable, LimitKey, StopSignal, Time};
 use super::port::Ports;
-use super::{BackoffPolicy, Limit, RestartPolicy, Spec, env_file, load, surroundings};
+use super::{BackoffPolicy, Limit, RestartPolicy, Spec, backend, env_file, load, surroundings};
 use crate::error::{Error, Result};
 
 /// Restart delays without any wish (DESIGN §4).
@@ -52,6 +52,20 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Tables of roles must not say who they are: the instances do.
+    pub(super) fn check_roles(&self) -> Result<()> {
+        for (role, table) in &self.file.roles {
+            let own = table.get_ref();
+            if own.id.is_some() || own.names.is_some() || own.role.is_some() {
+                let reason = format!("[roles.{role}] has id, names or role");
+                return Err(self.refuse(table.span(), &reason, "put them into [[instances]]"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Builds the specs one after the other and keeps ids and ports apart.
 pub(super) struct Builder<'a> {
     origin: &'a Origin,
@@ -78,7 +92,7 @@ impl<'a> Builder<'a> {
     /// Adds one of the N workers.
     pub(super) fn worker(&mut self, id: &InstanceId, role: &Role) -> Result<()> {
         let (table, span) = self.role_table(role);
-        let spec = self.spec(id, role.clone(), &table, span, true)?;
+        let spec = self.instance(id, role.clone(), &table, &span)?;
         self.specs.push(spec);
         Ok(())
     }
@@ -98,7 +112,7 @@ impl<'a> Builder<'a> {
                 }
                 let role = self.role_of(table, fallback)?;
                 let merged = over(table, &self.role_table(&role).0);
-                let spec = self.spec(&id, role, &merged, span.clone(), true)?;
+                let spec = self.instance(&id, role, &merged, &span)?;
                 self.specs.push(spec);
             }
         }
@@ -106,15 +120,16 @@ impl<'a> Builder<'a> {
     }
 
     /// One template per role, the plain one first: it serves roles nobody configured.
-    pub(super) fn templates(&mut self, cycle: &[Role]) -> Result<Vec<Spec>> {
+    pub(super) fn templates(&self, cycle: &[Role]) -> Result<Vec<Spec>> {
         let id = InstanceId::new(TEMPLATE)?;
-        let mut templates =
-            vec![self.spec(&id, Role::new(TEMPLATE)?, &InstanceTable::default(), 0..0, false)?];
+        let mut templates = vec![self.spec(&id, Role::new(TEMPLATE)?, &InstanceTable::default(), &(0..0))?];
         let origin = self.origin;
         for role in cycle.iter().chain(origin.file.roles.keys()) {
             if templates.iter().all(|spec| spec.role != *role) {
-                let (table, span) = self.role_table(role);
-                templates.push(self.spec(&id, role.clone(), &table, span, false)?);
+                let (mut table, span) = self.role_table(role);
+                // Files named after the instance cannot be read before it has a name.
+                table.env_file.retain(|name| !name.contains("{name}"));
+                templates.push(self.spec(&id, role.clone(), &table, &span)?);
             }
         }
         Ok(templates)
@@ -149,16 +164,17 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// One spec. `claim` takes its port and reads its environment files; templates do neither.
-    fn spec(
-        &mut self,
-        id: &InstanceId,
-        role: Role,
-        table: &InstanceTable,
-        span: Span,
-        claim: bool,
-    ) -> Result<Spec> {
-        self.check(table, &span)?;
+    /// One spec with everything that must be there for it: its port, its working directory.
+    fn instance(&mut self, id: &InstanceId, role: Role, table: &InstanceTable, span: &Span) -> Result<Spec> {
+        let mut spec = self.spec(id, role, table, span)?;
+        spec.cwd = self.cwd(&spec.cwd, table, span)?;
+        spec.port = self.port(id, table)?;
+        Ok(spec)
+    }
+
+    /// One spec as the tables have it, without a port.
+    fn spec(&self, id: &InstanceId, role: Role, table: &InstanceTable, span: &Span) -> Result<Spec> {
+        self.check(table, span)?;
         let fill = |text: &String| text.replace("{name}", id.as_str());
         let command: Vec<String> = table.command.iter().flatten().map(fill).collect();
         let kind = if command.is_empty() { Kind::Worker } else { Kind::Command };
@@ -167,20 +183,18 @@ impl<'a> Builder<'a> {
             .as_ref()
             .map_or_else(|| self.workspace.to_owned(), |cwd| self.origin.base.join(fill(cwd)));
         let backoff = table.backoff.clone().unwrap_or_default();
+        let (backend, mut env) = self.backend(kind, table)?;
+        env.extend(self.environment(id, table, span)?);
         let or = |time: Option<Time>, default: Duration| time.map_or(default, |time| time.0);
         Ok(Spec {
-            port: if claim { self.port(id, table)? } else { None },
-            env: if claim {
-                self.environment(id, table, &span)?
-            } else {
-                table.env.clone().into_iter().collect()
-            },
-            backend: self.backend(kind, table)?,
+            port: None,
+            env,
+            backend,
             id: id.clone(),
             role,
             kind,
             command,
-            cwd: if claim { self.cwd(&cwd, table, &span)? } else { cwd },
+            cwd,
             restart: table.restart.unwrap_or(RestartPolicy::Always),
             backoff: BackoffPolicy {
                 first: or(backoff.first, BACKOFF.first),
@@ -217,20 +231,28 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn backend(&self, kind: Kind, table: &InstanceTable) -> Result<String> {
+    /// Name for the row and what a worker must be told.
+    fn backend(&self, kind: Kind, table: &InstanceTable) -> Result<(String, Vec<(String, String)>)> {
+        let mut env = Vec::new();
+        if let Some(loss) = table.on_supervisor_loss {
+            env.push(("TACHI_ON_SUPERVISOR_LOSS".to_owned(), loss.word().to_owned()));
+        }
         if kind == Kind::Command {
-            return Ok("command".to_owned());
+            return Ok(("command".to_owned(), env));
         }
         let in_file = table.backend.as_ref().or(self.origin.file.fleet.backend.as_ref());
-        match (self.backend, in_file) {
-            (Some(flag), _) => Ok(flag.to_owned()),
-            (None, Some(name)) if name.get_ref() != "builtin" => Err(self.origin.refuse(
-                name.span(),
-                &format!("there is no backend {:?} in this version", name.get_ref()),
-                "use backend = \"builtin\"",
-            )),
-            _ => Ok("builtin".to_owned()),
-        }
+        let told = match (self.backend, in_file) {
+            (Some(flag), _) => (flag, None),
+            (None, Some(name)) => (name.get_ref().as_str(), Some(name.span())),
+            (None, None) => (backend::BUILTIN, None),
+        };
+        let more =
+            backend::environment(told.0, &self.origin.file).map_err(|(reason, hint)| match told.1 {
+                Some(span) => self.origin.refuse(span, &reason, &hint),
+                None => Error::usage(reason, hint),
+            })?;
+        env.extend(more);
+        Ok((told.0.to_owned(), env))
     }
 
     fn cwd(&self, cwd: &Path, table: &InstanceTable, span: &Span) -> Result<PathBuf> {

@@ -4,6 +4,21 @@ use std::time::Duration;
 
 use super::{Spec, time};
 
+/// One warning per role of workers and per command whose limit cannot trigger.
+#[must_use]
+pub fn unreachable_limits(specs: &[Spec]) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut warnings = Vec::new();
+    for spec in specs {
+        let key = (&spec.role, spec.limit, spec.backoff);
+        if !seen.contains(&key) {
+            seen.push(key);
+            warnings.extend(unreachable_limit(spec));
+        }
+    }
+    warnings
+}
+
 /// Warns when `limit.burst` restarts cannot happen inside `limit.period`, because the backoff alone takes longer.
 #[must_use]
 pub fn unreachable_limit(spec: &Spec) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod near;
 pub mod surroundings;
 pub mod time;
 
+mod backend;
 mod env_file;
 mod instance;
 mod load;
@@ -18,6 +19,6 @@ mod settle;
 mod settled;
 
 pub use load::parse;
-pub use settle::{COUNT_MAX, Ready, Request, settle};
+pub use settle::{COUNT_MAX, Request, Settled, settle};
 pub(crate) use settle::{role_count, state_dir};
 pub use settled::{BackoffPolicy, Limit, OnLoss, RestartPolicy, Settings, Spec};

@@ -10,7 +10,7 @@ use tachi_shared::store::Store;
 
 use super::file::{Brake, ConfigFile};
 use super::instance::{Builder, Origin};
-use super::{OnLoss, Settings, lint, load, surroundings};
+use super::{OnLoss, Settings, backend, lint, load, surroundings};
 use crate::args;
 use crate::error::{Error, Result};
 
@@ -36,7 +36,7 @@ pub struct Request<'a> {
 
 /// Settled settings and what a person should hear about them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ready {
+pub struct Settled {
     /// All that travels further.
     pub settings: Settings,
     /// One sentence each.
@@ -47,14 +47,17 @@ pub struct Ready {
 ///
 /// # Errors
 /// [`Error::Usage`] for arguments, [`Error::Config`] for the file.
-pub fn settle(request: &Request<'_>) -> Result<Ready> {
+pub fn settle(request: &Request<'_>) -> Result<Settled> {
     let origin = read_config(request)?;
     let up = request.up;
     let fleet = &origin.file.fleet;
     let state = state_dir(request.cwd, request.state);
     let workspace = workspace(request, &origin)?;
     let roles = role_cycle(&origin)?;
-    check_backend(up.backend.as_deref())?;
+    if let Some(name) = &up.backend {
+        backend::environment(name, &origin.file).map_err(|(reason, hint)| Error::usage(reason, hint))?;
+    }
+    origin.check_roles()?;
 
     let dir = StateDir::new(&state);
     let in_use = |id: &InstanceId| AliveLock::is_held(&dir.alive(id));
@@ -79,8 +82,8 @@ pub fn settle(request: &Request<'_>) -> Result<Ready> {
         keep_stop: up.keep_stop,
         workspace,
     };
-    let warnings = settings.specs.iter().filter_map(lint::unreachable_limit).collect();
-    Ok(Ready { settings, warnings })
+    let warnings = lint::unreachable_limits(&settings.specs);
+    Ok(Settled { settings, warnings })
 }
 
 /// `--state`, else the nearest state directory upwards, else `./state`; absolute.
@@ -129,17 +132,6 @@ fn role_cycle(origin: &Origin) -> Result<Vec<Role>> {
         }
         Some(roles) => Ok(roles.get_ref().clone()),
         None => Ok(ROLES.iter().map(|name| Role::new(name)).collect::<std::result::Result<_, _>>()?),
-    }
-}
-
-/// The backends this program has. Those of `[llm.backends]` are read, but no worker uses them yet.
-fn check_backend(name: Option<&str>) -> Result<()> {
-    match name {
-        None | Some("builtin") => Ok(()),
-        Some(other) => Err(Error::usage(
-            format!("there is no backend {other:?} in this version"),
-            "use --backend builtin",
-        )),
     }
 }
 

@@ -40,6 +40,17 @@ pub enum OnLoss {
     Stop,
 }
 
+impl OnLoss {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 /// How one instance is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
