@@ -59,7 +59,8 @@ impl<S: Storage> View<S> {
         done: &mut Refreshed,
     ) -> Result<()> {
         let stat = self.storage.stat(path).context("look at", path)?;
-        let word = import::word(&[&path.to_string_lossy(), &format!("{stat:?}"), text]);
+        let which = format!("{} {} {} {}", stat.dev, stat.ino, stat.mtime_ns, stat.size);
+        let word = import::word(&[&path.to_string_lossy(), &which, text]);
         self.refuse(path, &import, done)?;
         let mut drafts: Vec<Draft> = import.fresh.into_iter().map(|(_, draft)| draft).collect();
         for (number, draft) in drafts.iter_mut().enumerate() {

@@ -154,27 +154,42 @@ impl<S: Storage> Fold<S> {
     }
 
     fn catch_up(&mut self) -> Result<()> {
+        let known = self.board.seq > Seq::START;
         loop {
             let entries = self.reader.read(CHUNK)?;
             if entries.is_empty() {
                 return Ok(());
             }
-            if entries.iter().any(is_rewound) {
-                // What was folded from there on is gone, and its numbers are given again: only a new fold is right.
-                self.board = Board::default();
-                self.reader = self.log.reader(Cursor::default());
-                continue;
+            if known && entries.iter().any(is_doubtful) {
+                return self.start_over();
             }
-            for entry in entries {
-                self.fold(&entry);
+            entries.iter().for_each(|entry| self.fold(entry));
+        }
+    }
+
+    /// Folds the whole log anew.
+    fn start_over(&mut self) -> Result<()> {
+        self.board = Board::default();
+        self.skipped = 0;
+        self.reader = self.log.reader(Cursor::default());
+        loop {
+            let entries = self.reader.read(CHUNK)?;
+            if entries.is_empty() {
+                return Ok(());
             }
+            entries.iter().for_each(|entry| self.fold(entry));
         }
     }
 }
 
-/// Whether the log was cut or replaced below what was read.
-fn is_rewound(entry: &Entry) -> bool {
-    matches!(entry, Entry::Gap(Gap::Epoch { after, next }) if next <= after)
+/// Whether this may mean that the log was cut or replaced below what was folded: then what was folded may be gone and its
+/// positions given again, and only a new fold is right. It costs one reading of the log, and happens after damage only.
+fn is_doubtful(entry: &Entry) -> bool {
+    match entry {
+        Entry::Gap(Gap::Epoch { after, next }) => next <= after,
+        Entry::Gap(Gap::Poison { .. } | Gap::Lagged { .. }) => true,
+        Entry::Gap(Gap::Unnumbered { .. }) | Entry::Record { .. } => false,
+    }
 }
 
 /// Appends the events as lines; `None` if there are none.
