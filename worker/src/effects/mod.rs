@@ -17,6 +17,7 @@ mod run_loop;
 mod senses;
 mod startup;
 mod supervisor;
+pub mod survey;
 mod work;
 
 pub use startup::run;
