@@ -30,16 +30,22 @@ impl Timestamp {
         self.0.as_second()
     }
 
+    /// From RFC 3339, or from the same without an offset (as Python's `isoformat()` writes it), which is taken as UTC.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().or_else(|_| format!("{text}Z").parse()).ok().map(Self)
+    }
+
+    /// The moment `wait` after this one; at the end of time, the end of time.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.checked_add(wait).unwrap_or(jiff::Timestamp::MAX))
+    }
+
     /// How long ago this was as seen from `now`; zero if it lies ahead.
     #[must_use]
     pub fn age(self, now: Self) -> Duration {
         Duration::try_from(now.0.duration_since(self.0)).unwrap_or_default()
-    }
-
-    /// The moment `wait` after this one; unchanged where the calendar ends.
-    #[must_use]
-    pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.checked_add(wait).unwrap_or(self.0))
     }
 
     /// `HH:MM:SS` in UTC.
@@ -123,7 +129,10 @@ pub fn now() -> Now {
     let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(boot.tv_sec).unwrap_or_default();
     let nanos = u32::try_from(boot.tv_nsec).unwrap_or_default();
-    Now { wall: Timestamp(jiff::Timestamp::now()), mono: Mono(Duration::new(seconds, nanos)) }
+    let wall = jiff::Timestamp::now();
+    // Whole microseconds, so that a stamp read back from a file is the one that was written.
+    let wall = jiff::Timestamp::from_microsecond(wall.as_microsecond()).unwrap_or(wall);
+    Now { wall: Timestamp(wall), mono: Mono(Duration::new(seconds, nanos)) }
 }
 
 #[cfg(test)]
@@ -134,6 +143,15 @@ mod tests {
     fn timestamps_are_rfc3339_with_microseconds() {
         assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Timestamp::from_unix(1_700_000_000).unix(), 1_700_000_000);
+    }
+
+    #[test]
+    fn stamps_without_an_offset_are_taken_as_utc() {
+        let utc = Timestamp::parse("2025-12-10T02:00:00.5Z");
+        assert_eq!(utc, Timestamp::parse("2025-12-10T02:00:00.500000"));
+        assert_eq!(utc, Timestamp::parse("2025-12-10T03:00:00.5+01:00"));
+        assert_eq!(Timestamp::parse("yesterday"), None);
+        assert_eq!(Timestamp::EPOCH.after(Duration::from_secs(3)).unix(), 3);
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub enum Error {
         /// What could not grow.
         path: PathBuf,
     },
+    /// Stored and visible, but perhaps not on the disk: a sync failed, and asking again would prove nothing.
+    #[error("{} may not survive a power loss: {source}", path.display())]
+    DurabilityUnknown {
+        /// What was written.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The lock's holder did not let go in time; try later or look at the holder.
     #[error("lock {} still held after {waited:?} by {holder}", lock.display())]
     LockTimeout {
@@ -140,6 +148,7 @@ impl Error {
                 Some("check the owner and mode of the path, or choose another with --state".to_owned())
             }
             Self::DiskFull { .. } => Some("free some space; nothing was changed".to_owned()),
+            Self::DurabilityUnknown { .. } => Some("check the disk (dmesg); do not send again".to_owned()),
             Self::LockTimeout { .. } => {
                 Some("let the holder finish, or continue it with `kill -CONT`".to_owned())
             }

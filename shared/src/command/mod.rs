@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::id::{CommandId, Incarnation};
 
-pub use store::CommandBox;
+pub use store::{CommandBox, judge};
 
 /// How long a command stays valid.
 pub const COMMAND_TTL: std::time::Duration = std::time::Duration::from_secs(10);

@@ -10,8 +10,8 @@ mod store;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clock::{Mono, Timestamp};
-use crate::id::{Incarnation, InstanceId, Role, TaskId};
+use crate::clock::{Mono, Now, Timestamp};
+use crate::id::{Incarnation, InstanceId, ProcessRef, Role, TaskId};
 use crate::log::Cursor;
 use crate::queue::Draft;
 
@@ -80,8 +80,52 @@ pub struct InstanceState {
     pub extra: Map<String, Value>,
 }
 
+impl InstanceState {
+    /// The state of a first start that has done nothing yet.
+    #[must_use]
+    pub fn new(
+        id: &InstanceId,
+        role: &Role,
+        incarnation: Incarnation,
+        process: &ProcessRef,
+        now: Now,
+    ) -> Self {
+        Self {
+            schema: 1,
+            instance_id: id.clone(),
+            instance_role: role.clone(),
+            incarnation,
+            pid: process.pid,
+            boot_id: process.boot_id.clone(),
+            running: true,
+            current_task: "Starting".to_owned(),
+            iteration: 0,
+            last_activity: now.wall,
+            progress_at: now.mono,
+            busy_until: None,
+            ready_at: None,
+            last_message_check: None,
+            inbox: None,
+            outbox: Vec::new(),
+            sent: 0,
+            hook: None,
+            paused: false,
+            logs: Vec::new(),
+            usage: Map::new(),
+            extra: Map::new(),
+        }
+    }
+
+    /// Adds a line to the newest [`LOG_LINES`].
+    pub fn log(&mut self, line: impl Into<String>) {
+        self.logs.push(line.into());
+        let surplus = self.logs.len().saturating_sub(LOG_LINES);
+        self.logs.drain(..surplus);
+    }
+}
+
 /// The assignment an instance holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
     /// Task on the board.
     pub task: TaskId,
@@ -91,6 +135,10 @@ pub struct Hook {
     pub title: String,
     /// Since when.
     pub since: Timestamp,
+    /// What the team is told once the task is done: decided before the board hears of it, so that a successor who finds
+    /// the task done by its predecessor says it, once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Draft>,
 }
 
 /// Last words: how a worker or holder ended, written by itself just before. `.tachi/exits/<id>.json`, replaced whole.

@@ -1,11 +1,42 @@
 //! The log engine: JSON Lines segments, one sequence, one writer lock, readers without locks.
 //!
-//! (format comment: owner of this module completes it)
+//! **Layout.** `<topic>/<first seq, 20 digits>.jsonl`, one JSON object a line, `seq` first: `{"seq":7,…}\n`. Sequence
+//! numbers are contiguous within an epoch and never go back. Empty lines mean nothing to readers of content.
+//!
+//! **Writers** hold `locks/<topic>.lock`. An append is one `write(2)` at the end of the newest segment. At
+//! [`SEGMENT_BYTES`] the segment is sealed: an empty line is appended to it, then `<last seq + 1>.jsonl` is made. The empty
+//! line changes the size, so everybody who trusts a cached end or waits at it notices the switch without looking for files.
+//!
+//! **Readers** take no lock: they consume up to the last newline and go on in the successor of a sealed segment.
+//!
+//! **A crash** during the write leaves a torn last line: the next writer keeps its bytes in `rejected/` and cuts it off, or
+//! adds the newline if only that is missing. A crash between seal and successor leaves a sealed newest segment; the next
+//! writer makes the successor. After another boot the next segment starts far above everything that could have been seen
+//! and lost ([`epoch`]).
+//!
+//! **By hand**: a complete line without `seq` takes no number; readers report it as [`Gap::Unnumbered`] and whoever imports
+//! appends it anew. A line that is no JSON object is [`Gap::Poison`]. Missing numbers are [`Gap::Lagged`], with exact bounds.
+//!
+//! Deliberately absent: knowledge of what a record means, retention policy, rotation by age (whoever has a clock calls
+//! [`Log::rotate`]).
 
+mod active;
 mod cursor;
+mod epoch;
+mod frame;
+mod newest;
 mod reader;
+mod segment;
+mod tail;
 mod writer;
 
 pub use cursor::Cursor;
+pub use epoch::EPOCH_STEP;
+pub use newest::newest;
 pub use reader::{Entry, Gap, LogReader};
-pub use writer::{Appended, Log, LogWriter};
+pub use writer::{Appended, Durability, Log, LogWriter};
+
+/// A segment of this size gets no more records.
+pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// Longest line by default, newline included.
+pub const LINE_MAX: usize = 1024 * 1024;

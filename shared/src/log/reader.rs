@@ -1,13 +1,30 @@
-//! stub
+//! Reading without locks: from a cursor to the last newline, across segments, telling every gap.
+//!
+//! The reader never repairs and never waits. Whatever does not fit (the file was cut, replaced, shifted by hand) makes it
+//! look for its place again by sequence number; what it cannot find again it reports with exact bounds. Idle, one look costs
+//! one `fstat`.
+
+use std::io;
+use std::path::PathBuf;
+
 use super::Cursor;
-use crate::error::Result;
+use super::epoch::EPOCH_STEP;
+use super::frame::{self, Line};
+use super::segment;
+use crate::error::{Context as _, Result};
 use crate::id::Seq;
-use crate::os::Storage;
+use crate::os::{Handle as _, OpenMode, Storage};
+
+/// Bytes taken at once at least, if there are that many.
+const CHUNK: u64 = 64 * 1024;
+/// Every so many looks without news the directory is read as well, in case somebody made a segment by hand.
+const LOOKS_PER_SEARCH: u32 = 64;
 
 /// What a reader meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// One record: its position and its line without the newline.
+    /// One record: its position and its line without the newline. The line has the form we write, or is JSON; a caller that
+    /// cannot parse a line in our form (bytes were changed by hand or by the disk) has to report it, not to skip it.
     Record {
         /// Position.
         seq: Seq,
@@ -28,7 +45,8 @@ pub enum Gap {
         /// Last missing.
         to: Seq,
     },
-    /// Sequence numbers skipped by a new epoch; nothing was lost that had been synced.
+    /// Sequence numbers skipped by a new epoch, or given again because the log was cut or replaced (`next` is then not above
+    /// `after`); nothing was lost that had been synced.
     Epoch {
         /// Last before.
         after: Seq,
@@ -44,25 +62,308 @@ pub enum Gap {
         /// Why.
         reason: String,
     },
+    /// A JSON object without `seq`, appended by hand; takes no sequence number. Whoever imports appends it anew, once.
+    Unnumbered {
+        /// First sequence number of the segment.
+        segment: u64,
+        /// Where in the segment: with `segment`, the identity of this line.
+        offset: u64,
+        /// The line.
+        line: String,
+    },
 }
 
 /// Reads a log from a cursor on, without locks.
 pub struct LogReader<S: Storage> {
-    _storage: S,
+    storage: S,
+    dir: PathBuf,
+    cursor: Cursor,
+    open: Option<S::File>,
+    /// The last line taken was empty: look for a successor.
+    sealed: bool,
+    /// After the log was cut: numbers above this one are given again.
+    reused_above: Option<u64>,
+    /// Looks without news since the directory was read.
+    idle: u32,
+    buffer: Vec<u8>,
+}
+
+/// What one look at the open segment showed.
+enum Look {
+    /// Complete lines were taken.
+    Taken,
+    /// Nothing complete behind the cursor.
+    Nothing,
+    /// The place is lost: find it again by number.
+    Lost,
 }
 
 impl<S: Storage> LogReader<S> {
+    pub(super) fn new(storage: S, dir: PathBuf, cursor: Cursor) -> Self {
+        Self {
+            storage,
+            dir,
+            cursor,
+            open: None,
+            sealed: false,
+            reused_above: None,
+            idle: 0,
+            buffer: Vec::new(),
+        }
+    }
+
     /// Takes everything complete behind the cursor, at most `max` entries; advances the in-memory cursor.
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn read(&mut self, _max: usize) -> Result<Vec<Entry>> {
-        todo!()
+    pub fn read(&mut self, max: usize) -> Result<Vec<Entry>> {
+        let mut out = Vec::new();
+        let mut lost = 0;
+        while out.len() < max {
+            if self.open.is_none() && !self.locate(&mut out)? {
+                break;
+            }
+            match self.look(max, &mut out)? {
+                Look::Taken => {}
+                Look::Nothing => {
+                    if !self.advance(max, &mut out)? {
+                        break;
+                    }
+                }
+                Look::Lost => {
+                    self.open = None;
+                    self.cursor.segment = 0;
+                    lost += 1;
+                    // The file changes faster than we find our place; the caller looks again anyway.
+                    if lost > 3 {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(out)
     }
 
     /// Where the reader stands; persist this after handling what was read.
     #[must_use]
     pub fn cursor(&self) -> &Cursor {
-        todo!()
+        &self.cursor
+    }
+
+    /// Takes complete lines from the open segment.
+    fn look(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<Look> {
+        let Some(file) = &self.open else { return Ok(Look::Lost) };
+        let stat = file.stat().context("look at", &self.dir)?;
+        let offset = self.cursor.offset;
+        if stat.size == offset && stat.nlink > 0 {
+            return Ok(Look::Nothing);
+        }
+        if stat.nlink == 0 && stat.size <= offset {
+            return Ok(Look::Lost);
+        }
+        if stat.size < offset {
+            let reason = format!("the segment was cut from {offset} to {} bytes", stat.size);
+            out.push(Entry::Gap(Gap::Poison { segment: self.cursor.segment, offset: stat.size, reason }));
+            return Ok(Look::Lost);
+        }
+        // One byte more in front: it must be the end of the line before, else the file was changed under us.
+        let behind = u64::from(offset > 0);
+        let mut length =
+            CHUNK.max(1024 * max.saturating_sub(out.len()).min(256) as u64).min(stat.size - offset) + behind;
+        loop {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            segment::read_into(file, &mut buffer, offset - behind, length).context("read", &self.dir)?;
+            let whole = behind == 0 || buffer.first() == Some(&b'\n');
+            let lines = buffer.get(usize::from(behind == 1)..).unwrap_or_default();
+            let has_line = lines.contains(&b'\n');
+            let at_end = offset - behind + length >= stat.size;
+            if whole && !has_line && !at_end {
+                self.buffer = buffer;
+                length = (length * 4).min(stat.size - offset + behind);
+                continue;
+            }
+            let look = if !whole {
+                Look::Lost
+            } else if has_line {
+                self.take_lines(lines, max, out)
+            } else if stat.nlink == 0 {
+                Look::Lost
+            } else {
+                Look::Nothing
+            };
+            self.buffer = buffer;
+            return Ok(look);
+        }
+    }
+
+    /// Turns lines into entries until there are `max`.
+    fn take_lines(&mut self, bytes: &[u8], max: usize, out: &mut Vec<Entry>) -> Look {
+        let start = self.cursor.offset;
+        for (at, line) in segment::lines(bytes) {
+            self.cursor.offset = start + at as u64;
+            loop {
+                if out.len() >= max {
+                    return Look::Taken;
+                }
+                if self.take_line(line, out) {
+                    break;
+                }
+            }
+            self.cursor.offset += line.len() as u64 + 1;
+        }
+        Look::Taken
+    }
+
+    /// One line; `false` = a gap before it was told and it is still to be taken.
+    fn take_line(&mut self, line: &[u8], out: &mut Vec<Entry>) -> bool {
+        let (segment, offset) = (self.cursor.segment, self.cursor.offset);
+        self.sealed = line.is_empty();
+        match frame::classify(line) {
+            Line::Blank => {}
+            Line::Numbered(seq) => return self.take_record(seq, line, out),
+            Line::Unnumbered => {
+                let line = String::from_utf8_lossy(line).into_owned();
+                out.push(Entry::Gap(Gap::Unnumbered { segment, offset, line }));
+            }
+            Line::Poison(reason) => out.push(Entry::Gap(Gap::Poison { segment, offset, reason })),
+        }
+        true
+    }
+
+    /// One numbered line: in order, after a gap, given again, or a copy.
+    fn take_record(&mut self, seq: u64, line: &[u8], out: &mut Vec<Entry>) -> bool {
+        let (segment, offset, after) = (self.cursor.segment, self.cursor.offset, self.cursor.seq.0);
+        let poison = |reason| Entry::Gap(Gap::Poison { segment, offset, reason });
+        if seq > after.saturating_add(1) {
+            out.push(Entry::Gap(gap(after, seq)));
+            self.cursor.seq = Seq(seq - 1);
+            return false;
+        }
+        if seq <= after {
+            if self.reused_above.take_if(|floor| seq > *floor).is_none() {
+                out.push(poison(format!("number {seq} does not follow {after}")));
+                return true;
+            }
+            out.push(Entry::Gap(Gap::Epoch { after: Seq(after), next: Seq(seq) }));
+            self.cursor.seq = Seq(seq.saturating_sub(1));
+            return false;
+        }
+        self.reused_above = None;
+        self.cursor.seq = Seq(seq);
+        match std::str::from_utf8(line) {
+            Ok(text) => out.push(Entry::Record { seq: Seq(seq), line: text.to_owned() }),
+            Err(error) => out.push(poison(format!("it is not UTF-8: {error}"))),
+        }
+        true
+    }
+
+    /// At the end of the open segment: goes on in the next if there is one. `false` = no news anywhere.
+    fn advance(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool> {
+        if !self.sealed && self.idle % LOOKS_PER_SEARCH != 0 {
+            self.idle = self.idle.wrapping_add(1);
+            return Ok(false);
+        }
+        self.idle = self.idle.wrapping_add(1);
+        let current = self.cursor.segment;
+        let bases = segment::list(&self.storage, &self.dir)?;
+        let Some(next) = bases.into_iter().find(|base| *base > current) else { return Ok(false) };
+        // Records may have come between our last look and the switch; the seal is behind them.
+        while let Look::Taken = self.look(max, out)? {
+            if out.len() >= max {
+                return Ok(true);
+            }
+        }
+        if next > self.cursor.seq.0 + 1 {
+            out.push(Entry::Gap(gap(self.cursor.seq.0, next)));
+            self.cursor.seq = Seq(next - 1);
+        }
+        self.enter(next, 0)?;
+        Ok(true)
+    }
+
+    /// Opens the segment the cursor points into and finds the place in it. `false` = there is no log yet.
+    fn locate(&mut self, out: &mut Vec<Entry>) -> Result<bool> {
+        if self.cursor.segment > 0 && self.hint_holds()? {
+            return Ok(true);
+        }
+        let bases = segment::list(&self.storage, &self.dir)?;
+        let Some(first) = bases.first().copied() else { return Ok(false) };
+        let seq = self.cursor.seq.0;
+        if first > seq + 1 {
+            out.push(Entry::Gap(gap(seq, first)));
+            self.cursor.seq = Seq(first - 1);
+            self.enter(first, 0)?;
+            return Ok(true);
+        }
+        let base = bases.iter().copied().rev().find(|base| *base <= seq + 1).unwrap_or(first);
+        if !self.enter(base, 0)? {
+            return Ok(false);
+        }
+        let Some(file) = &self.open else { return Ok(false) };
+        let size = file.stat().context("look at", &self.dir)?.size;
+        self.cursor.offset = segment::seek(file, size, seq).context("read", &self.dir)?;
+        if bases.last() == Some(&base) {
+            let last = super::tail::inspect(file, size).context("read", &self.dir)?.last;
+            let last = last.unwrap_or_else(|| base.saturating_sub(1));
+            // We have seen more than there is: the log was cut by hand or by a power loss. What comes next is new.
+            self.reused_above = (last < seq).then_some(last);
+        }
+        Ok(true)
+    }
+
+    /// Whether segment and offset of the cursor still are where its number says.
+    fn hint_holds(&mut self) -> Result<bool> {
+        let (base, offset, seq) = (self.cursor.segment, self.cursor.offset, self.cursor.seq.0);
+        if !self.enter(base, offset)? {
+            return Ok(false);
+        }
+        let Some(file) = &self.open else { return Ok(false) };
+        let size = file.stat().context("look at", &self.dir)?.size;
+        if size < offset {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        let behind = u64::from(offset > 0);
+        let length = (size - offset).min(CHUNK) + behind;
+        segment::read_into(file, &mut bytes, offset - behind, length).context("read", &self.dir)?;
+        if behind == 1 && bytes.first() != Some(&b'\n') {
+            return Ok(false);
+        }
+        let lines = bytes.get(usize::from(behind == 1)..).unwrap_or_default();
+        let next = segment::lines(lines).find_map(|(_, line)| match frame::classify(line) {
+            Line::Numbered(number) => Some(number),
+            _ => None,
+        });
+        match next {
+            Some(next) => Ok(next == seq + 1),
+            None => {
+                let last = super::tail::inspect(file, size).context("read", &self.dir)?.last;
+                Ok(last.is_none_or(|last| last == seq) && (last.is_some() || base == seq + 1))
+            }
+        }
+    }
+
+    /// Opens a segment at an offset; `false` if it is gone.
+    fn enter(&mut self, base: u64, offset: u64) -> Result<bool> {
+        let path = segment::path(&self.dir, base);
+        self.open = match self.storage.open(&path, OpenMode::Read) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(crate::Error::io("open", &path, error)),
+        };
+        self.cursor.segment = base;
+        self.cursor.offset = offset;
+        self.sealed = false;
+        self.idle = 0;
+        Ok(self.open.is_some())
+    }
+}
+
+/// What lies between the last record taken and the next one there is.
+fn gap(after: u64, next: u64) -> Gap {
+    if next - after > EPOCH_STEP {
+        Gap::Epoch { after: Seq(after), next: Seq(next) }
+    } else {
+        Gap::Lagged { from: Seq(after + 1), to: Seq(next - 1) }
     }
 }

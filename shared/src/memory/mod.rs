@@ -3,6 +3,7 @@
 //! Writer: anyone through [`MemoryStore`], replaced whole under `memory.lock`; entries have ids. A crash leaves the old or
 //! the new file, whole. Unknown fields survive.
 
+mod rules;
 mod store;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
+pub use rules::{Query, add, number, search, set_fact};
 pub use store::MemoryStore;
 
 /// Largest value of one fact or entry, in bytes: larger content belongs into a file.
@@ -68,6 +70,42 @@ pub enum EntryKind {
     Decision,
     /// Goes to `learnings`.
     Learning,
+}
+
+impl EntryKind {
+    /// All lists, in the order of the file.
+    pub const ALL: [Self; 3] = [Self::Finding, Self::Decision, Self::Learning];
+
+    /// The word people use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Finding => "finding",
+            Self::Decision => "decision",
+            Self::Learning => "learning",
+        }
+    }
+}
+
+impl Memory {
+    /// One of the lists.
+    #[must_use]
+    pub fn list(&self, kind: EntryKind) -> &[Entry] {
+        match kind {
+            EntryKind::Finding => &self.findings,
+            EntryKind::Decision => &self.decisions,
+            EntryKind::Learning => &self.learnings,
+        }
+    }
+
+    /// One of the lists, for changing.
+    pub fn list_mut(&mut self, kind: EntryKind) -> &mut Vec<Entry> {
+        match kind {
+            EntryKind::Finding => &mut self.findings,
+            EntryKind::Decision => &mut self.decisions,
+            EntryKind::Learning => &mut self.learnings,
+        }
+    }
 }
 
 impl crate::snapshot::Document for Memory {

@@ -1,55 +1,72 @@
-//! stub
+//! `memory.json` on the snapshot engine.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::rules::{add, number, set_fact};
 use super::{Entry, EntryKind, Memory};
 use crate::clock::Now;
 use crate::error::Result;
 use crate::layout::StateDir;
 use crate::os::{Disk, Storage};
 use crate::snapshot::{Loaded, Snapshot};
-use serde_json::Value;
-use std::time::Duration;
+
+/// How long the lock is waited for by the calls that do not say.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// `memory.json` on a storage.
 pub struct MemoryStore<S: Storage = Disk> {
-    _snapshot: Snapshot<Memory, S>,
+    snapshot: Snapshot<Memory, S>,
 }
+
 impl<S: Storage> MemoryStore<S> {
     /// Names the file; opens nothing yet.
-    pub fn new(_storage: S, _dir: &StateDir) -> Self {
-        todo!()
+    pub fn new(storage: S, dir: &StateDir) -> Self {
+        let backup = dir.backup().join("memory.json");
+        let lock = Some(dir.lock("memory"));
+        Self { snapshot: Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected()) }
     }
+
     /// Reads without a lock.
+    ///
     /// # Errors
     /// As [`Snapshot::load`].
     pub fn load(&mut self) -> Result<Loaded<Memory>> {
-        todo!()
+        self.snapshot.load()
     }
-    /// Adds an entry, once per id: a second add with the same `entry_id` changes nothing.
+
+    /// Adds an entry, once per id: a second add with the same `entry_id` changes nothing and returns the first.
+    ///
     /// # Errors
-    /// As [`Snapshot::update`]; [`crate::Error::TooLarge`].
+    /// As [`Snapshot::update`]; [`crate::Error::TooLarge`], [`crate::Error::InvalidName`].
     pub fn add(
         &mut self,
-        _kind: EntryKind,
-        _entry_id: &str,
-        _by: &str,
-        _content: &str,
-        _now: Now,
+        kind: EntryKind,
+        entry_id: &str,
+        by: &str,
+        content: &str,
+        now: Now,
     ) -> Result<Entry> {
-        todo!()
+        self.update(WAIT, |memory| add(memory, kind, entry_id, by, content, now.wall))
     }
+
     /// Sets a fact.
+    ///
     /// # Errors
-    /// As [`Snapshot::update`]; [`crate::Error::TooLarge`].
-    pub fn set_fact(&mut self, _key: &str, _value: Value) -> Result<()> {
-        todo!()
+    /// As [`Snapshot::update`]; [`crate::Error::TooLarge`], [`crate::Error::InvalidName`].
+    pub fn set_fact(&mut self, key: &str, value: Value) -> Result<()> {
+        self.update(WAIT, |memory| set_fact(memory, key, value))
     }
-    /// Changes the newest state under the lock.
+
+    /// Changes the newest state under the lock. Entries written by hand without an id get one on the way.
+    ///
     /// # Errors
     /// As [`Snapshot::update`].
-    pub fn update<T>(
-        &mut self,
-        _wait: Duration,
-        _change: impl FnOnce(&mut Memory) -> Result<T>,
-    ) -> Result<T> {
-        todo!()
+    pub fn update<T>(&mut self, wait: Duration, change: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
+        self.snapshot.update(wait, |memory| {
+            number(memory);
+            change(memory)
+        })
     }
 }

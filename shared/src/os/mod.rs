@@ -7,7 +7,11 @@
 pub mod disk;
 pub mod doorbell;
 pub mod lock;
+pub mod place;
+mod proc_locks;
 pub mod process;
+pub mod signal;
+mod slot;
 pub mod storage;
 pub mod watch;
 

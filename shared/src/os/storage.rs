@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::clock::Now;
 use crate::error::Result;
 
 /// How a file is opened.
@@ -94,11 +95,37 @@ pub trait Storage: Clone {
     /// As `readdir(3)`.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
+    /// Makes one directory, mode 0700; one that is there already is fine.
+    ///
+    /// # Errors
+    /// As `mkdir(2)`.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives `path` the mode and, where allowed, the owner of `like`.
+    ///
+    /// # Errors
+    /// As `stat(2)` and `chmod(2)`.
+    fn keep_access(&self, like: &Path, path: &Path) -> io::Result<()>;
+
+    /// Sets a file's times to now.
+    ///
+    /// # Errors
+    /// As `utimensat(2)`.
+    fn touch(&self, path: &Path) -> io::Result<()>;
+
     /// Atomic replace.
     ///
     /// # Errors
     /// As `rename(2)`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Swaps two existing files in one step, so that what was replaced can still be looked at.
+    ///
+    /// # Errors
+    /// As `renameat2(2)` with `RENAME_EXCHANGE`; `Unsupported` where there is no such thing.
+    fn exchange(&self, _a: &Path, _b: &Path) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
 
     /// Removes a file.
     ///
@@ -111,6 +138,12 @@ pub trait Storage: Clone {
     /// # Errors
     /// As `fsync(2)`.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Both clocks. Here, so that a simulated storage brings simulated time.
+    fn now(&self) -> Now;
+
+    /// Lets time pass; for the few waits that nothing would end earlier.
+    fn pause(&self, time: Duration);
 
     /// Takes the exclusive lock `path`, waiting at most `wait` (zero = try once). `purpose` is what a waiter is told.
     ///

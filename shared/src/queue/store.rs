@@ -1,85 +1,242 @@
-//! stub
-use super::{Draft, Message};
+//! The queue on the log engine: sending, waking, and each reader's inbox.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::message::{Draft, Message};
+use super::rules::{bells, is_for_another, record};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::{InstanceId, Role, Seq};
-use crate::layout::StateDir;
-use crate::log::{Cursor, Gap};
+use crate::id::{InstanceId, Recipient, Role, Seq};
+use crate::layout::{StateDir, Topic};
+use crate::log::{Cursor, Durability, Entry, Gap, Log, LogReader, newest};
+use crate::os::doorbell::{Ring, ring};
 use crate::os::{Disk, Storage};
-use std::time::Duration;
+use crate::registry::{Registry, RegistryStore};
+use crate::snapshot::Loaded;
+
+/// Entries taken from the log in one go while passing over a long stretch.
+const CHUNK: usize = 512;
 
 /// The message queue on a storage.
 pub struct Queue<S: Storage = Disk> {
-    _storage: S,
+    storage: S,
+    dir: StateDir,
+    log: Log<S>,
 }
+
 impl<S: Storage> Queue<S> {
     /// Names the queue; opens nothing yet.
-    pub fn new(_storage: S, _dir: &StateDir) -> Self {
-        todo!()
+    pub fn new(storage: S, dir: &StateDir) -> Self {
+        let log = Log::new(storage.clone(), dir, Topic::Messages);
+        Self { storage, dir: dir.clone(), log }
     }
+
+    /// The same, with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.log = self.log.with_durability(durability);
+        self
+    }
+
     /// Appends the messages in order, all or none, and returns the last position. Sizes are checked; recipients are the
     /// caller's business. Does not ring.
+    ///
     /// # Errors
-    /// As [`crate::log::Log::append`]; [`crate::Error::TooLarge`].
-    pub fn send(&mut self, _drafts: &[Draft], _wait: Duration) -> Result<Seq> {
-        todo!()
+    /// As [`crate::log::Log::append`]; [`crate::Error::TooLarge`], [`crate::Error::InvalidName`].
+    pub fn send(&mut self, drafts: &[Draft], wait: Duration) -> Result<Seq> {
+        let records = drafts.iter().map(record).collect::<Result<Vec<String>>>()?;
+        if records.is_empty() {
+            return Ok(self.log.end()?.seq);
+        }
+        Ok(self.log.append(&records, wait)?.last)
     }
+
+    /// Sends and rings the doorbells of everybody who is to receive.
+    ///
+    /// # Errors
+    /// As [`Queue::send`]; a bell that cannot be rung is no error.
+    pub fn post(&mut self, drafts: &[Draft], wait: Duration) -> Result<Seq> {
+        let last = self.send(drafts, wait)?;
+        self.wake(drafts);
+        Ok(last)
+    }
+
+    /// Rings the doorbells of everybody who is to receive `drafts`.
+    pub fn wake(&self, drafts: &[Draft]) {
+        let to_many = |draft: &&Draft| matches!(draft.to, Recipient::Broadcast | Recipient::Role(_));
+        let all = if drafts.iter().any(|draft| to_many(&draft)) {
+            self.storage.list(&self.dir.doorbells()).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let to_role = |draft: &Draft| matches!(draft.to, Recipient::Role(_));
+        let registry = if drafts.iter().any(to_role) { self.registry() } else { None };
+        let names: BTreeSet<&str> =
+            drafts.iter().flat_map(|draft| bells(draft, registry.as_ref(), &all)).collect();
+        for name in names {
+            ring(&self.dir.doorbells().join(name), Ring::Messages);
+        }
+    }
+
     /// Appends those of `drafts` whose id is not yet in the log behind `since`: what a successor does with an outbox.
+    /// `None` = all were there. Does not ring.
+    ///
     /// # Errors
     /// As [`Queue::send`].
-    pub fn send_missing(
-        &mut self,
-        _drafts: &[Draft],
-        _since: &Cursor,
-        _wait: Duration,
-    ) -> Result<Option<Seq>> {
-        todo!()
+    pub fn send_missing(&mut self, drafts: &[Draft], since: &Cursor, wait: Duration) -> Result<Option<Seq>> {
+        if drafts.is_empty() {
+            return Ok(None);
+        }
+        let mut missing: Vec<&Draft> = drafts.iter().collect();
+        let mut reader = self.log.reader(since.clone());
+        loop {
+            let entries = reader.read(CHUNK)?;
+            if entries.is_empty() || missing.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                let Entry::Record { seq, line } = entry else { continue };
+                // Looking for the text first spares parsing what others said.
+                if missing.iter().any(|draft| line.contains(&draft.id))
+                    && let Ok(message) = parse(*seq, line)
+                {
+                    missing.retain(|draft| draft.id != message.draft.id);
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let missing: Vec<Draft> = missing.into_iter().cloned().collect();
+        self.send(&missing, wait).map(Some)
     }
+
     /// The end of the queue now.
+    ///
     /// # Errors
     /// [`crate::Error::Io`].
     pub fn end(&self) -> Result<Cursor> {
-        todo!()
+        self.log.end()
     }
+
     /// The inbox of `id` behind `cursor`.
-    pub fn inbox(&self, _id: &InstanceId, _role: &Role, _cursor: Cursor) -> Inbox<S> {
-        todo!()
+    pub fn inbox(&self, id: &InstanceId, role: &Role, cursor: Cursor) -> Inbox<S> {
+        Inbox { id: id.clone(), role: role.clone(), reader: self.log.reader(cursor) }
     }
-    /// Every message behind `cursor`, whoever it is for (`tachi messages`, the view).
+
+    /// Every entry behind `cursor`, for who takes in what hands appended.
+    pub(super) fn entries(&self, cursor: Cursor) -> LogReader<S> {
+        self.log.reader(cursor)
+    }
+
+    /// Every message behind `cursor`, whoever it is for (`tachi messages`, the view). Lines that are no messages are left
+    /// out here; an [`Inbox`] tells of them.
+    ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn messages(&self, _cursor: Cursor, _max: usize) -> Result<(Vec<Message>, Cursor)> {
-        todo!()
+    pub fn messages(&self, cursor: Cursor, max: usize) -> Result<(Vec<Message>, Cursor)> {
+        let mut reader = self.log.reader(cursor);
+        let mut messages = Vec::new();
+        while messages.len() < max {
+            let entries = reader.read(CHUNK.min(max - messages.len()))?;
+            if entries.is_empty() {
+                break;
+            }
+            messages.extend(entries.iter().filter_map(|entry| match entry {
+                Entry::Record { seq, line } => parse(*seq, line).ok(),
+                Entry::Gap(_) => None,
+            }));
+        }
+        Ok((messages, reader.cursor().clone()))
     }
+
     /// The newest `count` messages, oldest first.
+    ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn newest(&self, _count: usize) -> Result<Vec<Message>> {
-        todo!()
+    pub fn newest(&self, count: usize) -> Result<Vec<Message>> {
+        let lines = newest(&self.storage, &self.dir, Topic::Messages, &self.log, count)?;
+        Ok(lines.iter().filter_map(|(seq, line)| parse(*seq, line).ok()).collect())
+    }
+
+    fn registry(&self) -> Option<Registry> {
+        match RegistryStore::new(self.storage.clone(), &self.dir).load() {
+            Ok(Loaded::Good(registry) | Loaded::Fallback(registry, _)) => Some(registry),
+            Ok(Loaded::Missing) | Err(_) => None,
+        }
     }
 }
+
 /// One reader's view of the queue.
 pub struct Inbox<S: Storage = Disk> {
-    _storage: S,
+    id: InstanceId,
+    role: Role,
+    reader: LogReader<S>,
 }
+
 /// What arrives in an inbox.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrival {
     /// A message for this reader.
     Message(Box<Message>),
-    /// Something could not be delivered: counted, never silent.
+    /// Something could not be delivered: counted, never silent. For a line that is no message the place is that of the
+    /// end of the batch it was read in; the reason names its position.
     Gap(Gap),
 }
+
 impl<S: Storage> Inbox<S> {
     /// Up to `max` arrivals that are not expired at `now`; the cursor passes over what is for others.
+    ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn take(&mut self, _max: usize, _now: Timestamp) -> Result<Vec<Arrival>> {
-        todo!()
+    pub fn take(&mut self, max: usize, now: Timestamp) -> Result<Vec<Arrival>> {
+        let mut arrivals = Vec::new();
+        while arrivals.len() < max {
+            // Never more than what still fits: whatever is read counts as taken.
+            let entries = self.reader.read(max - arrivals.len())?;
+            if entries.is_empty() {
+                break;
+            }
+            arrivals.extend(entries.into_iter().filter_map(|entry| self.arrival(entry, now)));
+        }
+        Ok(arrivals)
     }
+
     /// Position to commit after handling.
     #[must_use]
     pub fn cursor(&self) -> &Cursor {
-        todo!()
+        self.reader.cursor()
     }
+
+    fn arrival(&self, entry: Entry, now: Timestamp) -> Option<Arrival> {
+        let (seq, line) = match entry {
+            // Not lost: the keeper of the view appends it anew, with a position.
+            Entry::Gap(Gap::Unnumbered { .. }) => return None,
+            Entry::Gap(gap) => return Some(Arrival::Gap(gap)),
+            Entry::Record { line, .. } if is_for_another(&line, &self.id, &self.role) => return None,
+            Entry::Record { seq, line } => (seq, line),
+        };
+        match parse(seq, &line) {
+            Ok(message) => {
+                let draft = &message.draft;
+                let expired = draft.expires_at.is_some_and(|end| end < now);
+                let wanted = draft.is_for(&self.id, &self.role) && !expired;
+                wanted.then(|| Arrival::Message(Box::new(message)))
+            }
+            Err(error) => {
+                let cursor = self.reader.cursor();
+                let (segment, offset) = (cursor.segment, cursor.offset);
+                let reason = format!("record {seq} is no message: {error}");
+                Some(Arrival::Gap(Gap::Poison { segment, offset, reason }))
+            }
+        }
+    }
+}
+
+/// A line as a message; its position is the log's, whatever the line says.
+fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
+    let mut draft: Draft = serde_json::from_str(line)?;
+    draft.extra.remove("seq");
+    Ok(Message { seq, draft })
 }

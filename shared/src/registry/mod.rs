@@ -5,7 +5,9 @@
 //! By hand only `desired` is an input. A crash leaves the old or the new file, whole.
 
 pub mod row;
+mod select;
 mod store;
 
 pub use row::{Backoff, Death, DeathKind, Desired, Kind, Registry, Row, Status, SupervisorRow};
+pub use select::{hand_edits, near, select, unknown};
 pub use store::RegistryStore;

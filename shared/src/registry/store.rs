@@ -1,34 +1,43 @@
-//! stub
+//! `registry.json` on the snapshot engine.
+
+use std::time::Duration;
+
 use super::Registry;
 use crate::error::Result;
 use crate::layout::StateDir;
 use crate::os::{Disk, Storage};
 use crate::snapshot::{Loaded, Snapshot};
-use std::time::Duration;
 
 /// `registry.json` on a storage.
 pub struct RegistryStore<S: Storage = Disk> {
-    _snapshot: Snapshot<Registry, S>,
+    snapshot: Snapshot<Registry, S>,
 }
+
 impl<S: Storage> RegistryStore<S> {
     /// Names the file; opens nothing yet.
-    pub fn new(_storage: S, _dir: &StateDir) -> Self {
-        todo!()
+    pub fn new(storage: S, dir: &StateDir) -> Self {
+        let backup = dir.backup().join("registry.json");
+        let lock = Some(dir.lock("registry"));
+        Self { snapshot: Snapshot::new(storage, dir.registry(), lock, dir.tmp(), backup, dir.rejected()) }
     }
+
     /// Reads without a lock.
+    ///
     /// # Errors
     /// As [`Snapshot::load`].
     pub fn load(&mut self) -> Result<Loaded<Registry>> {
-        todo!()
+        self.snapshot.load()
     }
+
     /// Changes the newest state under the lock.
+    ///
     /// # Errors
     /// As [`Snapshot::update`].
     pub fn update<T>(
         &mut self,
-        _wait: Duration,
-        _change: impl FnOnce(&mut Registry) -> Result<T>,
+        wait: Duration,
+        change: impl FnOnce(&mut Registry) -> Result<T>,
     ) -> Result<T> {
-        todo!()
+        self.snapshot.update(wait, change)
     }
 }

@@ -1,11 +1,12 @@
 //! What may be asked of the board and what it records — pure.
+//!
+//! A recorded event is one line of `tasks/*.jsonl`: `{"seq":N,"kind":"claimed","task":…}`. Whether a change is allowed is
+//! judged in [`super::judge`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::board::Board;
-use crate::clock::{Mono, Now, Timestamp};
-use crate::error::Result;
+use crate::clock::{Mono, Timestamp};
 use crate::id::{Incarnation, InstanceId, Seq, TaskId};
 
 /// One recorded event.
@@ -14,38 +15,123 @@ use crate::id::{Incarnation, InstanceId, Seq, TaskId};
 pub enum TaskEvent {
     /// A task came onto the board; a second one with the same id is ignored.
     Added {
+        /// Which task.
         task: TaskId,
+        /// What, for people.
         title: String,
+        /// Tasks that must be done first.
         #[serde(default)]
         needs: Vec<TaskId>,
+        /// What has to be done, for the backend.
         #[serde(default)]
         payload: Value,
+        /// By whom.
         by: String,
+        /// When.
         at: Timestamp,
     },
     /// Somebody took it; the event's position is the fence.
     Claimed {
+        /// Which task.
         task: TaskId,
+        /// By whom.
         by: InstanceId,
+        /// Which start of it.
         incarnation: Incarnation,
+        /// End of the lease, milliseconds since boot.
         expires: Mono,
+        /// Boot the lease belongs to.
         boot_id: String,
+        /// When.
         at: Timestamp,
     },
     /// The lease goes on.
-    Renewed { task: TaskId, fence: Seq, expires: Mono, at: Timestamp },
+    Renewed {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+        /// End of the lease, milliseconds since boot.
+        expires: Mono,
+        /// When.
+        at: Timestamp,
+    },
     /// Finished.
-    Done { task: TaskId, fence: Seq, result: Value, by: InstanceId, at: Timestamp },
+    Done {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+        /// What came out.
+        result: Value,
+        /// By whom.
+        by: InstanceId,
+        /// When.
+        at: Timestamp,
+    },
     /// This attempt failed; the task is open again, or failed for good after its last attempt.
-    Failed { task: TaskId, fence: Seq, reason: String, by: InstanceId, at: Timestamp },
+    Failed {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: InstanceId,
+        /// When.
+        at: Timestamp,
+    },
     /// The owner is gone; the task is open again.
-    Released { task: TaskId, fence: Seq, reason: String, by: String, at: Timestamp },
+    Released {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Taken back.
-    Cancelled { task: TaskId, reason: String, by: String, at: Timestamp },
+    Cancelled {
+        /// Which task.
+        task: TaskId,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Put to the vote; a second one with the same id is ignored.
-    Proposed { proposal: TaskId, text: String, payload: Value, by: InstanceId, at: Timestamp },
+    Proposed {
+        /// Which proposal.
+        proposal: TaskId,
+        /// The sentence voted on.
+        text: String,
+        /// What has to be done, for the backend.
+        payload: Value,
+        /// By whom.
+        by: InstanceId,
+        /// When.
+        at: Timestamp,
+    },
     /// Voted; a voter's second vote is ignored.
-    Voted { proposal: TaskId, approve: bool, reason: String, by: InstanceId, at: Timestamp },
+    Voted {
+        /// Which proposal.
+        proposal: TaskId,
+        /// For or against.
+        approve: bool,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: InstanceId,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// Something asked of the board.
@@ -54,19 +140,78 @@ pub enum Change {
     /// Add tasks; those already there are left alone.
     Add(Vec<NewTask>),
     /// Take one task. Allowed when it is open, or when its owner is an earlier incarnation of `by`.
-    Claim { task: TaskId, by: InstanceId, incarnation: Incarnation, boot_id: String },
+    Claim {
+        /// Which task.
+        task: TaskId,
+        /// By whom.
+        by: InstanceId,
+        /// Which start of it.
+        incarnation: Incarnation,
+        /// Boot the lease belongs to.
+        boot_id: String,
+    },
     /// Go on working; `fence` must be current.
-    Renew { task: TaskId, fence: Seq },
+    Renew {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+    },
     /// Finish; `fence` must be current.
-    Done { task: TaskId, fence: Seq, result: Value, by: InstanceId },
+    Done {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+        /// What came out.
+        result: Value,
+        /// By whom.
+        by: InstanceId,
+    },
     /// Give this attempt up; `fence` must be current.
-    Fail { task: TaskId, fence: Seq, reason: String, by: InstanceId },
+    Fail {
+        /// Which task.
+        task: TaskId,
+        /// Position of the claim this rests on.
+        fence: Seq,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: InstanceId,
+    },
     /// Free everything `owner` holds up to `incarnation`, because it is dead and its tree is empty.
-    ReleaseOwner { owner: InstanceId, incarnation: Incarnation, reason: String, by: String },
+    ReleaseOwner {
+        /// Whose claims.
+        owner: InstanceId,
+        /// Which start of it.
+        incarnation: Incarnation,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: String,
+    },
     /// Put to the vote.
-    Propose { proposal: TaskId, text: String, payload: Value, by: InstanceId },
+    Propose {
+        /// Which proposal.
+        proposal: TaskId,
+        /// The sentence voted on.
+        text: String,
+        /// What has to be done, for the backend.
+        payload: Value,
+        /// By whom.
+        by: InstanceId,
+    },
     /// Vote.
-    Vote { proposal: TaskId, approve: bool, reason: String, by: InstanceId },
+    Vote {
+        /// Which proposal.
+        proposal: TaskId,
+        /// For or against.
+        approve: bool,
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: InstanceId,
+    },
 }
 
 /// A task to add.
@@ -84,10 +229,5 @@ pub struct NewTask {
     pub by: String,
 }
 
-/// Judges `change` against the board: the events to record, or the reason why not.
-///
-/// # Errors
-/// [`crate::Error::Refused`] (wrong state, lost lease, unknown task).
-pub fn decide(_board: &Board, _change: &Change, _now: Now) -> Result<Vec<TaskEvent>> {
-    todo!()
-}
+// `decide` lives with the rules; it is reachable from here because it answers a `Change`.
+pub use super::judge::decide;

@@ -6,8 +6,12 @@
 
 pub mod board;
 pub mod change;
+pub mod judge;
+pub mod row;
 mod store;
+pub mod view;
 
-pub use board::{Board, Task, TaskStatus};
-pub use change::{Change, TaskEvent};
+pub use board::{Board, Owner, Proposal, Task, TaskStatus, Vote};
+pub use change::{Change, NewTask, TaskEvent};
+pub use judge::{LEASE, decide};
 pub use store::TaskStore;

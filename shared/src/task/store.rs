@@ -1,45 +1,206 @@
-//! stub
-use super::{Board, Change};
-use crate::clock::Now;
-use crate::error::Result;
-use crate::id::Seq;
-use crate::layout::StateDir;
-use crate::os::{Disk, Storage};
+//! The board on the log engine: catching up, judging and recording under the lock.
+
 use std::time::Duration;
+
+use super::judge::decide;
+use super::{Board, Change, Task, TaskEvent, view};
+use crate::clock::Now;
+use crate::error::{Error, Result};
+use crate::id::{Incarnation, InstanceId, Seq};
+use crate::layout::{StateDir, Topic};
+use crate::log::{Cursor, Entry, Gap, Log, LogReader, LogWriter};
+use crate::os::doorbell::{Ring, ring};
+use crate::os::place::{Sync, place};
+use crate::os::{Disk, Storage};
+
+/// Entries folded in one go.
+const CHUNK: usize = 1024;
 
 /// The board on a storage; keeps its fold and catches up incrementally.
 pub struct TaskStore<S: Storage = Disk> {
-    _storage: S,
-    board: Board,
+    storage: S,
+    dir: StateDir,
+    log: Log<S>,
+    fold: Fold<S>,
+    shown: Option<Seq>,
 }
+
+/// The board with the reader that feeds it.
+struct Fold<S: Storage> {
+    /// Names the log once more, for reading alone: the other one is busy while its lock is held.
+    log: Log<S>,
+    reader: LogReader<S>,
+    board: Board,
+    skipped: u64,
+}
+
 impl<S: Storage> TaskStore<S> {
     /// Names the board; opens nothing yet.
-    pub fn new(_storage: S, _dir: &StateDir) -> Self {
-        todo!()
+    pub fn new(storage: S, dir: &StateDir) -> Self {
+        let log = Log::new(storage.clone(), dir, Topic::Tasks);
+        let reader = log.reader(Cursor::default());
+        let fold = Fold {
+            log: Log::new(storage.clone(), dir, Topic::Tasks),
+            reader,
+            board: Board::default(),
+            skipped: 0,
+        };
+        Self { storage, dir: dir.clone(), log, fold, shown: None }
     }
+
     /// Folds in what is new and returns the board. No lock.
+    ///
     /// # Errors
     /// [`crate::Error::Io`].
     pub fn board(&mut self) -> Result<&Board> {
-        Ok(&self.board)
+        self.fold.catch_up()?;
+        Ok(&self.fold.board)
     }
+
+    /// Entries that could not be folded (gaps, lines that are no task events): 0 on a healthy board.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.fold.skipped
+    }
+
     /// Catches up, judges and records under the lock; returns the position of the last event written (the fence of a claim),
     /// or `None` if nothing had to be recorded.
+    ///
     /// # Errors
     /// [`crate::Error::Refused`]; as [`crate::log::Log::append`].
-    pub fn change(&mut self, _change: &Change, _now: Now, _wait: Duration) -> Result<Option<Seq>> {
-        todo!()
+    pub fn change(&mut self, change: &Change, now: Now, wait: Duration) -> Result<Option<Seq>> {
+        let Self { log, fold, .. } = self;
+        let last = log.locked(wait, |writer| {
+            fold.catch_up()?;
+            write(writer, &decide(&fold.board, change, now)?)
+        })?;
+        if last.is_some() {
+            fold.catch_up()?;
+        }
+        Ok(last)
     }
-    /// Claims the first ready task that `pick` accepts, if any.
+
+    /// Claims the first ready task that `pick` accepts, if any. Does not touch the lock when there is none.
+    ///
     /// # Errors
     /// As [`TaskStore::change`].
     pub fn claim_first(
         &mut self,
-        _by: (&crate::id::InstanceId, crate::id::Incarnation, &str),
-        _now: Now,
-        _wait: Duration,
-        _pick: impl Fn(&super::Task, &Board) -> bool,
-    ) -> Result<Option<super::Task>> {
-        todo!()
+        (by, incarnation, boot_id): (&InstanceId, Incarnation, &str),
+        now: Now,
+        wait: Duration,
+        pick: impl Fn(&Task, &Board) -> bool,
+    ) -> Result<Option<Task>> {
+        let Self { log, fold, .. } = self;
+        let next = |board: &Board| board.ready().find(|task| pick(task, board)).map(|task| task.id.clone());
+        fold.catch_up()?;
+        if next(&fold.board).is_none() {
+            return Ok(None);
+        }
+        let claimed = log.locked(wait, |writer| {
+            fold.catch_up()?;
+            let Some(task) = next(&fold.board) else { return Ok(None) };
+            let claim = Change::Claim {
+                task: task.clone(),
+                by: by.clone(),
+                incarnation,
+                boot_id: boot_id.to_owned(),
+            };
+            write(writer, &decide(&fold.board, &claim, now)?)?;
+            Ok(Some(task))
+        })?;
+        fold.catch_up()?;
+        Ok(claimed.and_then(|id| fold.board.tasks.get(&id).cloned()))
     }
+
+    /// Rings every instance's doorbell but that of `except`: the board has work that it had not before.
+    pub fn wake(&self, except: Option<&InstanceId>) {
+        for name in self.storage.list(&self.dir.doorbells()).unwrap_or_default() {
+            if name != "supervisor" && except.is_none_or(|id| id.as_str() != name) {
+                ring(&self.dir.doorbells().join(name), Ring::Tasks);
+            }
+        }
+    }
+
+    /// Writes `tasks.json` if the board changed since this store wrote it last; tells whether it did. For one writer, the
+    /// supervisor, at most once a second.
+    ///
+    /// # Errors
+    /// [`crate::Error::DiskFull`], [`crate::Error::Io`]; the old view stays then.
+    pub fn write_view(&mut self) -> Result<bool> {
+        self.fold.catch_up()?;
+        let board = &self.fold.board;
+        let path = self.dir.view(Topic::Tasks);
+        if self.shown == Some(board.seq) && self.storage.stat(&path).is_ok() {
+            return Ok(false);
+        }
+        place(&self.storage, &self.dir.tmp(), &path, view::render(board).as_bytes(), Sync::Skip)?;
+        self.shown = Some(board.seq);
+        Ok(true)
+    }
+}
+
+impl<S: Storage> Fold<S> {
+    fn fold(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Record { seq, line } => match serde_json::from_str::<TaskEvent>(line) {
+                Ok(event) => self.board.apply(*seq, &event),
+                Err(_) => self.skipped = self.skipped.saturating_add(1),
+            },
+            // Numbers nobody ever saw.
+            Entry::Gap(Gap::Epoch { .. }) => {}
+            Entry::Gap(_) => self.skipped = self.skipped.saturating_add(1),
+        }
+    }
+
+    fn catch_up(&mut self) -> Result<()> {
+        let known = self.board.seq > Seq::START;
+        loop {
+            let entries = self.reader.read(CHUNK)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            if known && entries.iter().any(is_doubtful) {
+                return self.start_over();
+            }
+            entries.iter().for_each(|entry| self.fold(entry));
+        }
+    }
+
+    /// Folds the whole log anew.
+    fn start_over(&mut self) -> Result<()> {
+        self.board = Board::default();
+        self.skipped = 0;
+        self.reader = self.log.reader(Cursor::default());
+        loop {
+            let entries = self.reader.read(CHUNK)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            entries.iter().for_each(|entry| self.fold(entry));
+        }
+    }
+}
+
+/// Whether this may mean that the log was cut or replaced below what was folded: then what was folded may be gone and its
+/// positions given again, and only a new fold is right. It costs one reading of the log, and happens after damage only.
+fn is_doubtful(entry: &Entry) -> bool {
+    match entry {
+        Entry::Gap(Gap::Epoch { after, next }) => next <= after,
+        Entry::Gap(Gap::Poison { .. } | Gap::Lagged { .. }) => true,
+        Entry::Gap(Gap::Unnumbered { .. }) | Entry::Record { .. } => false,
+    }
+}
+
+/// Appends the events as lines; `None` if there are none.
+fn write<S: Storage>(writer: &mut LogWriter<'_, S>, events: &[TaskEvent]) -> Result<Option<Seq>> {
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let lines: Vec<String> = events
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<serde_json::Result<_>>()
+        .map_err(|error| Error::Refused(format!("the change cannot be written as JSON: {error}")))?;
+    Ok(Some(writer.append(&lines)?.last))
 }

@@ -1,7 +1,31 @@
 //! builtin: a deterministic survey of the workspace that needs no model (DESIGN §8).
 //!
+//! A run of the survey goes over the board: parts (explorers) and pieces of history → assemble (builder) → derive (reflector)
+//! → votes (all) → report (builder). Everything between is a file under `artifacts/survey/` that follows from the tree alone,
+//! so a task done twice, or by another after a death, writes the same bytes. Pure rooms here judge and compute; all that
+//! touches files and git is in `effects/survey/`.
+//!
 //! [`next_duty`] judges from the board what to do next (pure); [`survey`] lists the tree and cuts it into tasks;
 //! [`perform`] carries out one claimed task; [`answer`] answers from the facts gathered.
+
+mod assemble;
+pub(crate) mod digest;
+mod duty;
+pub(crate) mod fact;
+mod flow;
+pub(crate) mod history;
+mod hotspot;
+mod job;
+pub(crate) mod language;
+mod opening;
+pub(crate) mod path;
+mod plan;
+pub(crate) mod proposal;
+mod reply;
+mod report;
+mod run_record;
+mod stage;
+mod survey;
 
 use std::path::PathBuf;
 
@@ -9,7 +33,11 @@ use serde_json::Value;
 use tachi_shared::id::{InstanceId, Role, TaskId};
 use tachi_shared::memory::EntryKind;
 use tachi_shared::queue::MessageKind;
-use tachi_shared::task::{Board, Change, Task};
+use tachi_shared::task::Change;
+
+pub use duty::next_duty;
+pub use flow::{answer, perform};
+pub use opening::survey;
 
 /// Where a fleet works.
 #[derive(Debug, Clone)]
@@ -22,7 +50,8 @@ pub struct Site {
     pub artifacts: PathBuf,
 }
 
-/// A live member of the team, as the registry shows it.
+/// A live member of the team, as the registry shows it: ready, not paused or frozen, and thinking with this backend. The
+/// others are left out, because work is left to those who are named here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Who.
@@ -80,33 +109,4 @@ pub struct Remember {
     pub id: String,
     /// Text.
     pub content: String,
-}
-
-/// Judges what `me` should do: its role's own duty first, then help where work lies, then cover for absent roles — pure.
-/// `surveyed` = this process has already listed the tree since it started.
-#[must_use]
-pub fn next_duty(_board: &Board, _me: &Peer, _peers: &[Peer], _surveyed: bool) -> Duty {
-    todo!()
-}
-
-/// Lists the tree and returns the tasks to add (in `changes`). `go_on` is asked at least every 100 ms.
-pub fn survey(_site: &Site, _me: &Peer, _board: &Board, _go_on: &mut dyn FnMut(&str) -> bool) -> Outcome {
-    todo!()
-}
-
-/// Carries out one claimed task. `go_on` hears what is being done and is asked at least every 100 ms.
-pub fn perform(
-    _site: &Site,
-    _me: &Peer,
-    _task: &Task,
-    _board: &Board,
-    _go_on: &mut dyn FnMut(&str) -> bool,
-) -> Outcome {
-    todo!()
-}
-
-/// Answers a question from the facts gathered so far, or says that no model is configured.
-#[must_use]
-pub fn answer(_site: &Site, _board: &Board, _question: &str) -> String {
-    todo!()
 }

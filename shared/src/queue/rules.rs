@@ -1,0 +1,152 @@
+//! What may be sent, to whom, and who is woken — pure.
+//!
+//! A line of the queue has a canonical start, `{"seq":N,"to":"…",`, so that a reader can pass over what is for others
+//! without parsing it ([`is_for_another`]).
+
+use serde_json::Value;
+
+use super::message::{DEPTH_MAX, Draft, LINE_MAX, MessageKind};
+use crate::error::{Error, Result};
+use crate::id::{InstanceId, NAME_MAX, Recipient, Role};
+use crate::registry::{Registry, unknown};
+
+/// Room in a line for `"seq":18446744073709551615,` and the newline.
+const SEQ_ROOM: usize = 27 + 1;
+
+/// Longest message id and sender, in bytes.
+const WORD_MAX: usize = 256;
+
+/// Types that only the fleet itself sends.
+const FLEET_KINDS: [MessageKind; 3] = [MessageKind::Presence, MessageKind::Memory, MessageKind::Event];
+
+/// Turns a draft into the record that is appended: one line without `seq`, checked against the limits.
+///
+/// # Errors
+/// [`Error::TooLarge`] (line, depth), [`Error::InvalidName`] (type, sender, id).
+pub fn record(draft: &Draft) -> Result<String> {
+    check_word("message type", draft.kind.word(), NAME_MAX)?;
+    check_word("message sender", &draft.from, WORD_MAX)?;
+    check_word("message id", &draft.id, WORD_MAX)?;
+    let nested =
+        draft.metadata.values().chain(draft.extra.values()).map(|value| depth(value).saturating_add(1));
+    let depth = nested.chain([depth(&draft.content)]).max().unwrap_or_default();
+    if depth > DEPTH_MAX {
+        return Err(Error::TooLarge { what: "the nesting of the message", size: depth, limit: DEPTH_MAX });
+    }
+    let line = if draft.extra.contains_key("seq") {
+        // A position is given by the log alone, whatever an imported element claimed.
+        let mut clean = draft.clone();
+        clean.extra.remove("seq");
+        serde_json::to_string(&clean)
+    } else {
+        serde_json::to_string(draft)
+    };
+    let line =
+        line.map_err(|error| Error::Refused(format!("the message cannot be written as JSON: {error}")))?;
+    let size = line.len().saturating_add(SEQ_ROOM);
+    if size > LINE_MAX {
+        return Err(Error::TooLarge { what: "the message", size, limit: LINE_MAX });
+    }
+    Ok(line)
+}
+
+fn check_word(what: &'static str, word: &str, longest: usize) -> Result<()> {
+    let reason = if word.is_empty() {
+        "it is empty"
+    } else if word.len() > longest {
+        "it is too long"
+    } else if word.chars().any(char::is_control) {
+        "it holds control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidName { what, value: word.chars().take(NAME_MAX).collect(), reason })
+}
+
+/// Levels of nesting: 0 for a plain value. Walks its own stack, so that depth cannot overflow ours.
+fn depth(value: &Value) -> usize {
+    let mut deepest = 0;
+    let mut todo = vec![(value, 0_usize)];
+    while let Some((value, level)) = todo.pop() {
+        deepest = deepest.max(level);
+        match value {
+            Value::Array(items) => {
+                deepest = deepest.max(level + 1);
+                todo.extend(items.iter().map(|item| (item, level + 1)));
+            }
+            Value::Object(fields) => {
+                deepest = deepest.max(level + 1);
+                todo.extend(fields.values().map(|field| (field, level + 1)));
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Checks that somebody in the registry is meant.
+///
+/// # Errors
+/// [`Error::Unknown`] with names that come close.
+pub fn check_recipient(to: &Recipient, registry: &Registry) -> Result<()> {
+    match to {
+        Recipient::Broadcast | Recipient::Operator => Ok(()),
+        Recipient::Instance(id) if registry.row(id).is_some() => Ok(()),
+        Recipient::Role(role) if registry.instances.iter().any(|row| row.role == *role) => Ok(()),
+        Recipient::Instance(id) => Err(unknown("recipient", id.as_str(), registry)),
+        Recipient::Role(role) => Err(unknown("role", role.as_str(), registry)),
+    }
+}
+
+/// Checks that a person or a model may send this type: presence, memory and event tell what the fleet itself did.
+///
+/// # Errors
+/// [`Error::InvalidName`].
+pub fn check_kind(kind: &MessageKind) -> Result<()> {
+    if FLEET_KINDS.contains(kind) {
+        return Err(Error::InvalidName {
+            what: "message type",
+            value: kind.word().to_owned(),
+            reason: "only the fleet itself sends it",
+        });
+    }
+    check_word("message type", kind.word(), NAME_MAX)
+}
+
+/// Whether the first bytes of a line show that it is for somebody else. `false` = parse it and see.
+#[must_use]
+pub fn is_for_another(line: &str, id: &InstanceId, role: &Role) -> bool {
+    let to = line
+        .strip_prefix("{\"seq\":")
+        .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+        .and_then(|rest| rest.strip_prefix(",\"to\":\""))
+        .and_then(|rest| rest.split_once('"'));
+    match to.map(|(word, _)| word) {
+        None | Some("broadcast" | "all") => false,
+        Some("operator") => true,
+        // An escaped name is not canonical.
+        Some(word) if word.contains('\\') => false,
+        Some(word) => match word.strip_prefix("role:") {
+            Some(name) => name != role.as_str(),
+            None => word != id.as_str(),
+        },
+    }
+}
+
+/// Names of the doorbells to ring for `draft`, out of those in the directory. Without a registry a role is anybody.
+#[must_use]
+pub fn bells<'a>(draft: &'a Draft, registry: Option<&'a Registry>, all: &'a [String]) -> Vec<&'a str> {
+    let others = all.iter().map(String::as_str).filter(|bell| *bell != draft.from && *bell != "supervisor");
+    match &draft.to {
+        Recipient::Instance(id) => vec![id.as_str()],
+        Recipient::Operator => Vec::new(),
+        Recipient::Broadcast => others.collect(),
+        Recipient::Role(role) => match registry {
+            None => others.collect(),
+            Some(registry) => {
+                let rows = registry.instances.iter().filter(|row| row.role == *role);
+                rows.map(|row| row.instance_id.as_str()).filter(|id| *id != draft.from).collect()
+            }
+        },
+    }
+}
