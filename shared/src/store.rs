@@ -13,7 +13,7 @@ use crate::instance::InstanceStore;
 use crate::layout::StateDir;
 use crate::memory::MemoryStore;
 use crate::os::Disk;
-use crate::queue::Queue;
+use crate::queue::{Queue, View};
 use crate::registry::RegistryStore;
 use crate::task::TaskStore;
 
@@ -56,6 +56,12 @@ impl Store {
     #[must_use]
     pub fn queue(&self) -> Queue {
         Queue::new(Disk, &self.dir)
+    }
+
+    /// The keeper of `messages.json` and of the doors for messages: one per supervisor.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(Disk, &self.dir)
     }
 
     /// The registry.

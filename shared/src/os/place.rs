@@ -98,9 +98,9 @@ fn exchange<S: Storage>(storage: &S, temporary: &Path, target: &Path) -> Result<
         }
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
             // Without an exchange a rewrite by rename in this very moment is lost; one in place is not.
-            let old = storage.open(target, OpenMode::Read).context("open", target)?;
+            let old = storage.open(target, OpenMode::Read).ok();
             storage.rename(temporary, target).context("replace", target)?;
-            Ok(Some(old))
+            Ok(old)
         }
         Err(error) => Err(Error::io("replace", target, error)),
     }

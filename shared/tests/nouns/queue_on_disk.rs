@@ -1,11 +1,4 @@
 //! The queue on real files, with real processes where that is the point.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "tests start processes and play the hands"
-)]
-
-mod place;
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -13,7 +6,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use place::{WAIT, id, later, role, state, wait_until};
+use crate::place::{WAIT, id, later, role, state, wait_until};
 use serde_json::{Value, json};
 use tachi_shared::Error;
 use tachi_shared::clock::{Timestamp, now};
@@ -63,7 +56,7 @@ fn sender_process() {
 
 fn sender(dir: &StateDir, n: usize) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sender_process"])
+        .args(["--exact", "queue_on_disk::sender_process"])
         .env(STATE, dir.root())
         .env(SENDER, format!("instance_{n}"))
         .stdout(Stdio::null())
@@ -130,12 +123,20 @@ fn an_inbox_continues_behind_its_cursor_and_leaves_out_what_expired() {
     let first = messages(inbox.take(1, now().wall).unwrap());
     assert_eq!((first.len(), inbox.cursor().seq), (1, Seq(1)), "no more than asked for counts as taken");
     let cursor = inbox.cursor().clone();
+    let others = [draft("instance_1", "instance_3", 9), draft("instance_1", "instance_2", 9)];
+    queue.send(&others, WAIT).unwrap();
+    let mut counted =
+        queue.inbox(&id("instance_2"), &role("builder"), Cursor { seq: Seq(3), ..Cursor::default() });
+    assert_eq!(counted.take(3, now().wall).unwrap().len(), 3);
+    queue.send(&[others[0].clone(), others[1].clone(), others[1].clone(), others[1].clone()], WAIT).unwrap();
+    assert_eq!(counted.take(2, now().wall).unwrap().len(), 2, "more than asked for");
+    assert_eq!(counted.take(2, now().wall).unwrap().len(), 1, "one was lost");
     let late = later(Duration::from_secs(61)).wall;
     for (at, ids) in [(now().wall, vec![1, 2, 3, 4]), (late, vec![2, 3, 4])] {
         let mut again = queue.inbox(&id("instance_2"), &role("builder"), cursor.clone());
         let rest: Vec<String> =
             messages(again.take(100, at).unwrap()).into_iter().map(|message| message.draft.id).collect();
-        assert_eq!(rest, ids.iter().map(|k| format!("instance_1.1.{k}")).collect::<Vec<_>>());
+        assert_eq!(rest, ids.iter().chain(&[9; 4]).map(|k| format!("instance_1.1.{k}")).collect::<Vec<_>>());
         assert_eq!(again.take(100, at).unwrap(), []);
     }
 }

@@ -8,10 +8,10 @@ use tachi_shared::layout::StateDir;
 use tempfile::TempDir;
 
 /// Longest wait for a lock in tests.
-pub const WAIT: Duration = Duration::from_secs(10);
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
 
 /// A fresh directory with everything the stores expect; removed on drop.
-pub fn state() -> (TempDir, StateDir) {
+pub(crate) fn state() -> (TempDir, StateDir) {
     let temp = tempfile::tempdir().unwrap();
     let dir = StateDir::new(temp.path().join("state"));
     for path in dir.directories() {
@@ -20,17 +20,15 @@ pub fn state() -> (TempDir, StateDir) {
     (temp, dir)
 }
 
-pub fn id(text: &str) -> InstanceId {
+pub(crate) fn id(text: &str) -> InstanceId {
     InstanceId::new(text).unwrap()
 }
 
-#[allow(dead_code, clippy::allow_attributes, reason = "not every test file needs a role")]
-pub fn role(text: &str) -> Role {
+pub(crate) fn role(text: &str) -> Role {
     Role::new(text).unwrap()
 }
 
-#[allow(dead_code, clippy::allow_attributes, reason = "not every test file waits")]
-pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(Instant::now() < deadline, "{what} did not happen in time");
@@ -39,15 +37,13 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// The clocks, `ahead` of what they show.
-#[allow(dead_code, clippy::allow_attributes, reason = "not every test file needs the future")]
-pub fn later(ahead: Duration) -> Now {
+pub(crate) fn later(ahead: Duration) -> Now {
     let now = now();
     Now { wall: now.wall.after(ahead), mono: now.mono.after(ahead) }
 }
 
 /// Names in `rejected/`, sorted.
-#[allow(dead_code, clippy::allow_attributes, reason = "not every test file rejects")]
-pub fn rejected(dir: &StateDir) -> Vec<String> {
+pub(crate) fn rejected(dir: &StateDir) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir.rejected())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

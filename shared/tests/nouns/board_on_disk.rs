@@ -1,14 +1,11 @@
 //! The board on real files, claimed by real processes.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests start processes and damage files")]
-
-mod place;
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use place::{WAIT, id, state, wait_until};
+use crate::place::{WAIT, id, state, wait_until};
 use serde_json::{Value, json};
 use tachi_shared::Error;
 use tachi_shared::clock::now;
@@ -84,7 +81,7 @@ fn four_processes_do_every_task_exactly_once() {
     let mut workers: Vec<Child> = (1..=4)
         .map(|n| {
             Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "worker_process"])
+                .args(["--exact", "board_on_disk::worker_process"])
                 .env(STATE, dir.root())
                 .env(WORKER, format!("instance_{n}"))
                 .stdout(Stdio::null())

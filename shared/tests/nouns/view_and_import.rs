@@ -1,7 +1,4 @@
 //! `messages.json`, `spool/` and lines appended by hand: what others write arrives once.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests play the hands that write files")]
-
-mod place;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -9,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use place::{WAIT, later, rejected, state};
+use crate::place::{WAIT, later, rejected, state};
 use serde_json::{Value, json};
 use tachi_shared::Error;
 use tachi_shared::clock::{Timestamp, now};

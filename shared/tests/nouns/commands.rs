@@ -1,16 +1,9 @@
 //! The door for commands: placed once, taken once, answered once.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::allow_attributes,
-    reason = "tests play the hands that place files"
-)]
-
-mod place;
 
 use std::fs;
 use std::time::Duration;
 
-use place::{later, rejected, state};
+use crate::place::{later, rejected, state};
 use serde_json::Map;
 use tachi_shared::clock::{Timestamp, now};
 use tachi_shared::command::{COMMAND_TTL, Command, CommandBox, Reply, Verb, judge};

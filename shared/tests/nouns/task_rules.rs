@@ -178,6 +178,30 @@ fn only_the_right_claimant_gets_a_task() {
 }
 
 #[test]
+fn an_event_under_a_stale_fence_changes_nothing_even_if_it_was_recorded() {
+    let mut desk = Desk::of(&[new("a", &[])]);
+    let stale = desk.fence(&claim("a", 1, 1), 0);
+    desk.fence(&claim("a", 1, 2), 0);
+    let before = desk.board.clone();
+    let (task, by, at) = (id("a"), who(1), Timestamp::EPOCH);
+    for event in [
+        TaskEvent::Done { task: task.clone(), fence: stale, result: json!(1), by: by.clone(), at },
+        TaskEvent::Failed { task: task.clone(), fence: stale, reason: String::new(), by, at },
+        TaskEvent::Released {
+            task: task.clone(),
+            fence: stale,
+            reason: String::new(),
+            by: "s".to_owned(),
+            at,
+        },
+        TaskEvent::Renewed { task, fence: stale, expires: Mono::from_millis(1 << 40), at },
+    ] {
+        desk.board.apply(before.seq, &event);
+        assert_eq!(desk.board, before, "{event:?}");
+    }
+}
+
+#[test]
 fn a_renewed_lease_lasts_from_the_renewal() {
     let mut desk = Desk::of(&[new("a", &[])]);
     let fence = desk.fence(&claim("a", 1, 1), 0);

@@ -1,15 +1,8 @@
 //! One instance's own files: replaced whole, damage survived, foreign bytes kept.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::allow_attributes,
-    reason = "tests play the hands that damage files"
-)]
-
-mod place;
 
 use std::fs;
 
-use place::{id, rejected, role, state};
+use crate::place::{id, rejected, role, state};
 use serde_json::json;
 use tachi_shared::Error;
 use tachi_shared::clock::{Mono, Now, now};
