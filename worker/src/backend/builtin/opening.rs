@@ -107,8 +107,11 @@ fn publish<'a>(
     let mut missing = Vec::new();
     for (at, cut) in cuts.iter().enumerate() {
         beat.tick(|| format!("planning ({at}/{} parts)", cuts.len()))?;
-        let list = PartList { schema: SCHEMA, part: cut.hash.clone(), files: cut.files.to_vec() };
-        artifacts.write(&list_name(&cut.hash), &list)?;
+        let name = list_name(&cut.hash);
+        if !artifacts.keep(&name) {
+            let list = PartList { schema: SCHEMA, part: cut.hash.clone(), files: cut.files.to_vec() };
+            artifacts.write(&name, &list)?;
+        }
         if !artifacts.keep(&part_name(&cut.hash)) {
             missing.push(cut);
         }

@@ -42,12 +42,17 @@ impl Artifacts {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// As [`Artifacts::read`], for one that must be there.
+    /// As [`Artifacts::read`], for one that must be there. A damaged one is removed, so that the next survey writes it again.
     ///
     /// # Errors
     /// [`Halt::Damaged`].
     pub(crate) fn need<T: DeserializeOwned>(&self, name: &str) -> Result<T, Halt> {
-        self.read(name).ok_or_else(|| Halt::Damaged(self.path(name)))
+        self.read(name).ok_or_else(|| {
+            let path = self.path(name);
+            // Missing, or damaged and of no use to anybody; either way it is reported.
+            let _ = std::fs::remove_file(&path);
+            Halt::Damaged(path)
+        })
     }
 
     /// Writes one for machines.

@@ -209,7 +209,7 @@ fn open(path: &Path) -> std::io::Result<Option<(File, u64)>> {
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let found = file.metadata()?;
-    Ok(found.is_file().then(|| (file, found.len())))
+    Ok(found.is_file().then_some((file, found.len())))
 }
 
 /// Reads until the buffer is full or the file ends, so that blocks do not depend on how reads come in.
