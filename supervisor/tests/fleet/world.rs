@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tachi::fleet::event::How;
-use tachi::fleet::phase::Phase;
+use tachi::fleet::phase::{Phase, Rest};
+use tachi::fleet::state::Instance;
 use tachi::fleet::{Action, Event, Fleet, next, rows};
 use tachi::settings::Settings;
 use tachi_shared::clock::Mono;
@@ -121,12 +122,14 @@ impl World {
             println!("{:>8} {event:?}", self.ms);
         }
         self.ms += 1;
-        let before = self.fleet.clone();
+        let before = self.waiting();
         let now = at(self.ms);
         let by_hand = self.by_hand(&event);
         self.note_wishes(&event);
         let actions = next(&mut self.fleet, event, now);
         self.judge(&before, &actions, &by_hand);
+        // Who is scaled away and added again later is a new one.
+        self.kept_down.retain(|id| self.fleet.get(id).is_some_and(|instance| !instance.leaving));
         self.wake_at = None;
         for action in actions {
             self.carry_out(action);
@@ -134,9 +137,20 @@ impl World {
         self.judge_world();
     }
 
+    /// Who must not start now unless a person says so, and why.
+    fn waiting(&self) -> BTreeMap<InstanceId, &'static str> {
+        let now = at(self.ms).mono;
+        let why = |(id, instance): (&InstanceId, &Instance)| match &instance.phase {
+            _ if instance.leaving => Some((id.clone(), "it is leaving")),
+            Phase::Failed { .. } => Some((id.clone(), "it was given up")),
+            Phase::Backoff { until, .. } if now < *until => Some((id.clone(), "it is before its time")),
+            _ => None,
+        };
+        self.fleet.instances.iter().filter_map(why).collect()
+    }
+
     /// Instances a person starts with this event.
     fn by_hand(&self, event: &Event) -> BTreeSet<InstanceId> {
-        let everybody = || self.fleet.instances.keys().cloned().collect();
         match event {
             Event::Command { verb: Verb::Start { targets } | Verb::Restart { targets }, .. } => {
                 self.meant(targets)
@@ -146,19 +160,18 @@ impl World {
                 self.meant(targets).into_iter().filter(stopped).collect()
             }
             Event::Edited { id, .. } if self.kept_down.contains(id) => [id.clone()].into(),
-            Event::Began { .. } => everybody(),
             _ => BTreeSet::new(),
         }
     }
 
     fn meant(&self, targets: &[String]) -> BTreeSet<InstanceId> {
-        let known =
-            |target: &String| target == "all" || self.fleet.instances.keys().any(|id| id.as_str() == target);
+        let members = || self.fleet.instances.iter().filter(|(_, i)| !i.leaving).map(|(id, _)| id);
+        let known = |target: &String| target == "all" || members().any(|id| id.as_str() == target);
         if !targets.iter().all(known) {
             return BTreeSet::new();
         }
         let meant = |id: &&InstanceId| targets.iter().any(|target| target == "all" || target == id.as_str());
-        self.fleet.instances.keys().filter(meant).cloned().collect()
+        members().filter(meant).cloned().collect()
     }
 
     /// Who is to be kept down from now on, who no longer.
@@ -188,7 +201,12 @@ impl World {
         }
     }
 
-    fn judge(&mut self, before: &Fleet, actions: &[Action], by_hand: &BTreeSet<InstanceId>) {
+    fn judge(
+        &mut self,
+        before: &BTreeMap<InstanceId, &str>,
+        actions: &[Action],
+        by_hand: &BTreeSet<InstanceId>,
+    ) {
         for (place, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn { id, incarnation } => self.judge_spawn(before, id, *incarnation, by_hand),
@@ -217,7 +235,7 @@ impl World {
 
     fn judge_spawn(
         &mut self,
-        before: &Fleet,
+        before: &BTreeMap<InstanceId, &str>,
         id: &InstanceId,
         incarnation: Incarnation,
         by_hand: &BTreeSet<InstanceId>,
@@ -228,13 +246,8 @@ impl World {
         assert!(highest < Some(incarnation), "{id}#{incarnation} after {highest:?}");
         assert!(!self.fleet.latched() && !self.fleet.ending(), "{id} starts while latched or ending");
         assert!(!self.kept_down.contains(id), "{id} starts although a person stopped it");
-        match before.get(id).map(|instance| &instance.phase) {
-            Some(Phase::Failed { .. }) => assert!(by_hand.contains(id), "{id} failed and starts alone"),
-            Some(Phase::Backoff { until, .. }) => {
-                assert!(at(self.ms).mono >= *until || by_hand.contains(id), "{id} starts before its time");
-            }
-            _ => {}
-        }
+        let hindrance = before.get(id).filter(|_| !by_hand.contains(id));
+        assert_eq!(hindrance, None, "{id} starts alone");
     }
 
     /// Whatever lives is known to the fleet, at the right incarnation.
@@ -413,10 +426,10 @@ impl World {
         }
     }
 
-    /// Nothing bad happens any more: everything waiting is delivered, the living say so, time passes.
+    /// Nothing bad happens any more: everything waiting is delivered, the living say so, time passes until all is well.
     pub fn calm(&mut self, ms: u64) {
         let end = self.ms + ms;
-        while self.ms < end && !self.exited {
+        while !self.exited && self.ms < end && self.restless() {
             while !self.exited && self.deliver() {}
             for id in self.trees.keys().cloned().collect::<Vec<_>>() {
                 if !self.exited && self.trees.get(&id).is_some_and(|tree| tree.leader && tree.frozen) {
@@ -431,16 +444,27 @@ impl World {
         }
     }
 
-    /// After calm: what is wanted is what is.
+    fn restless(&self) -> bool {
+        self.queue.values().any(|queue| !queue.is_empty())
+            || self.fleet.instances.values().any(|instance| !self.as_wanted(instance))
+    }
+
+    /// Whether it is up and well if it should be, and down if not.
+    fn as_wanted(&self, instance: &Instance) -> bool {
+        let pause = instance.desired == Desired::Paused;
+        let up = match &instance.phase {
+            Phase::Alive(alive) if alive.ready_at.is_some() && alive.paused == pause => true,
+            Phase::Down(_) | Phase::Failed { .. } => false,
+            _ => return false,
+        };
+        let given_up = matches!(instance.phase, Phase::Failed { .. } | Phase::Down(Rest::Finished(_)));
+        up == (instance.desired != Desired::Stopped && !self.fleet.latched() && !given_up)
+    }
+
+    /// After calm: what is wanted is what is, everybody was answered, every death was told once.
     pub fn judge_calm(&self) {
         for (id, instance) in &self.fleet.instances {
-            let up = matches!(instance.phase, Phase::Alive(_));
-            let given_up = matches!(
-                instance.phase,
-                Phase::Failed { .. } | Phase::Down(tachi::fleet::phase::Rest::Finished(_))
-            );
-            let wanted = instance.desired != Desired::Stopped && !self.fleet.latched() && !given_up;
-            assert_eq!(up, wanted, "{id} should be {wanted}: {:?}", instance.phase);
+            assert!(self.as_wanted(instance), "{id} is not as wanted: {instance:?}");
         }
         for (command, count) in &self.replies {
             assert_eq!(*count, 1, "{command} was answered {count} times");
