@@ -23,7 +23,7 @@ use crate::memory::MemoryStore;
 use crate::os::place::{Sync, place, sweep};
 use crate::os::root::{self, Found};
 use crate::os::{Disk, Storage as _};
-use crate::queue::Queue;
+use crate::queue::{Queue, View};
 use crate::registry::RegistryStore;
 use crate::task::TaskStore;
 
@@ -116,6 +116,12 @@ impl Store {
     #[must_use]
     pub fn queue(&self) -> Queue {
         Queue::new(Disk, &self.dir)
+    }
+
+    /// The keeper of `messages.json` and of the doors for messages: one per supervisor.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(Disk, &self.dir)
     }
 
     /// The registry.

@@ -20,13 +20,15 @@ use crate::fleet::Event;
 
 /// Longest pause between two writes, however long one takes.
 const PAUSE_LONGEST: Duration = Duration::from_millis(250);
+/// How long a file that does not parse may belong to a hand that is still writing it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a look at the file brought.
 #[derive(Debug, Default)]
 pub(super) struct Looked {
     /// Wishes of a person.
     pub(super) edits: Vec<Event>,
-    /// Why the file cannot be taken; told once per version of the file.
+    /// Why the file cannot be taken at all.
     pub(super) rejected: Option<String>,
 }
 
@@ -39,6 +41,8 @@ pub(super) struct RegistryWriter {
     stamp: Option<(u64, i128)>,
     pending: bool,
     not_before: Mono,
+    /// A file that does not parse was met: when it is judged.
+    doubt: Option<Mono>,
     retry: Retry,
 }
 
@@ -53,6 +57,7 @@ impl RegistryWriter {
             stamp: None,
             pending: false,
             not_before: Mono::ZERO,
+            doubt: None,
             retry: Retry::default(),
         }
     }
@@ -112,7 +117,7 @@ impl RegistryWriter {
     }
 
     /// Looks whether somebody else has replaced the file.
-    pub(super) fn look(&mut self) -> Looked {
+    pub(super) fn look(&mut self, now: Mono) -> Looked {
         let stamp = self.stamp_now();
         if stamp == self.stamp {
             return Looked::default();
@@ -136,8 +141,31 @@ impl RegistryWriter {
                 self.pending = true;
                 Looked::default()
             }
-            Ok(Loaded::Fallback(_, why)) => Looked { edits: Vec::new(), rejected: Some(why) },
+            // Perhaps it is still being written. Nothing is written over it meanwhile.
+            Ok(Loaded::Fallback(..)) => {
+                self.doubt = Some(now.after(PATIENCE));
+                self.not_before = now.after(PATIENCE);
+                Looked::default()
+            }
             Err(error) => Looked { edits: Vec::new(), rejected: Some(error.to_string()) },
+        }
+    }
+
+    /// When a file in doubt is judged.
+    pub(super) fn doubt(&self) -> Option<Mono> {
+        self.doubt
+    }
+
+    /// A file that still does not parse is bad: said once, and set aside by the next write, which makes it good.
+    pub(super) fn judge(&mut self, now: Mono) -> Option<String> {
+        self.doubt = self.doubt.filter(|at| *at > now);
+        match self.store.load() {
+            Ok(Loaded::Fallback(_, why)) => {
+                self.pending = true;
+                self.not_before = now;
+                Some(why)
+            }
+            _ => None,
         }
     }
 

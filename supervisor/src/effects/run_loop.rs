@@ -36,6 +36,8 @@ use crate::settings::Settings;
 
 /// A lock that cannot be had for this long may have a frozen holder.
 const STUCK: Duration = Duration::from_secs(2);
+/// Who asked for something finds it in the registry when the answer comes, unless writing fails for this long.
+const REPLY_ANYWAY: Duration = Duration::from_millis(500);
 /// Patience with each lock when leaving.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -120,6 +122,7 @@ impl Supervisor {
             self.trees.again(),
             self.beats.due(),
             self.registry.due(),
+            self.registry.doubt(),
             self.journal.due(),
         ];
         // Rounded up: a deadline must have passed when we wake for it.
@@ -182,9 +185,11 @@ impl Supervisor {
         if self.registry.due().is_none() {
             self.ring_control();
         }
-        for reply in std::mem::take(&mut self.later.replies) {
-            let done = self.doors.answer(&reply);
-            self.trouble("command", done, now);
+        if self.registry.due().is_none() || self.registry.failing_for(now.mono) >= REPLY_ANYWAY {
+            for reply in std::mem::take(&mut self.later.replies) {
+                let done = self.doors.answer(&reply);
+                self.trouble("command", done, now);
+            }
         }
         let flushed = self.journal.flush(now, Duration::ZERO);
         if flushed.messages {
@@ -296,11 +301,16 @@ impl Supervisor {
             }
         }
         if where_to & door::REGISTRY != 0 {
-            let looked = self.registry.look();
+            let looked = self.registry.look(now.mono);
             self.events.extend(looked.edits);
             if let Some(why) = looked.rejected {
                 self.record(event::Event::new(now.wall, "rejected", why));
             }
+        }
+        if self.registry.doubt().is_some_and(|at| at <= now.mono)
+            && let Some(why) = self.registry.judge(now.mono)
+        {
+            self.record(event::Event::new(now.wall, "rejected", why));
         }
         if where_to & door::HOUSE != 0 {
             self.house.hint();
