@@ -98,8 +98,6 @@ if stale; then
     check_count "$@"
     require_cargo
     build
-else
-    require_cargo
 fi
 
 # Anywhere inside the repository the state is the repository's own state/; elsewhere tachi looks upwards from there.

@@ -1,5 +1,7 @@
 //! What people see, letter by letter: tables at three widths, problems, lines, the live screen.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
 use serde_json::{Value, json};
 use tachi::render::{self, Header, Progress, Shown, Supervisor};
 use tachi_shared::clock::Timestamp;

@@ -1,5 +1,12 @@
 //! Settings: precedence, shapes, and one clear refusal for every bad key.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests touch the system and stop at the first surprise"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -160,7 +167,7 @@ fn ports_are_counted_up_kept_apart_and_must_be_free() {
     let folder = Folder::new(&format!("[fleet]\ncount = 0\n[[instances]]\nnames = [\"a\", \"b\"]\n{auto}"));
     let ports: Vec<u16> = folder.good(&Up::default()).specs.iter().filter_map(|spec| spec.port).collect();
     assert!(
-        ports.len() == 2 && ports[0] > base && ports[1] > ports[0] && (ports[0] - base) % 2 == 0,
+        ports.len() == 2 && ports[0] > base && ports[1] > ports[0] && (ports[0] - base).is_multiple_of(2),
         "{ports:?}"
     );
     let folder = Folder::new(&format!(

@@ -70,10 +70,10 @@ impl Import {
         }
     }
 
-    /// The oldest position the file still shows.
+    /// The oldest position the file still shows, of those that exist; the beginning if it shows none.
     #[must_use]
-    pub(super) fn oldest(&self) -> Option<Seq> {
-        self.echoes.iter().map(|(seq, _)| *seq).min()
+    pub(super) fn oldest(&self, end: Seq) -> Seq {
+        self.echoes.iter().map(|(seq, _)| *seq).filter(|seq| *seq <= end).min().unwrap_or_default()
     }
 
     /// The drafts that are not in the queue yet. `queued` counts the queue from `since` on; `next` makes the ids unique: it

@@ -188,7 +188,7 @@ impl<S: Storage> View<S> {
             return Ok(());
         }
         let end = self.queue.end()?.seq;
-        let since = import.oldest().unwrap_or_default().max(Seq(end.0.saturating_sub(MEMORY)));
+        let since = import.oldest(end).max(Seq(end.0.saturating_sub(MEMORY)));
         let before = Cursor { seq: Seq(since.0.saturating_sub(1)), ..Cursor::default() };
         let (messages, _) = self.queue.messages(before, usize::MAX)?;
         let drafts = import.missing(&import::count(&messages), since, end.next());

@@ -34,7 +34,7 @@ fn verdict(look: &Look) -> Result<u8> {
     match missing.as_slice() {
         [] if look.is_supervised() => Ok(exit::OK),
         [] => Err(Error::NotReady("no supervisor".to_owned())),
-        [few @ ..] if few.len() <= 3 => Err(Error::NotReady(few.join(", "))),
+        few if few.len() <= 3 => Err(Error::NotReady(few.join(", "))),
         [first, ..] => Err(Error::NotReady(format!("{first}, and {} more", missing.len() - 1))),
     }
 }

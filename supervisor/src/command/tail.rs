@@ -160,7 +160,7 @@ mod tests {
         fs::rename(&path, dir.path().join("a.log.1")).unwrap();
         fs::write(&path, "four\n").unwrap();
         assert_eq!(tail.read().unwrap(), ["three", "four"]);
-        fs::File::create(&path).unwrap();
+        File::create(&path).unwrap();
         assert!(tail.read().unwrap().is_empty());
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"5\n").unwrap();
         assert_eq!(tail.read().unwrap(), ["5"]);

@@ -11,7 +11,7 @@ use tachi_shared::event;
 use tachi_shared::id::Incarnation;
 use tachi_shared::os::doorbell::{Doorbell, Ring};
 use tachi_shared::os::{AliveLock, process};
-use tachi_shared::registry::{Registry, SupervisorRow};
+use tachi_shared::registry::{Registry, Row, Status, SupervisorRow};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
@@ -121,7 +121,7 @@ impl Supervisor {
             let text = format!("{} left pid {} behind; it was killed", mark.id, process.pid);
             self.record(event::Event::new(now.wall, "stray", text).of(&mark.id, mark.incarnation));
         }
-        let rows = found.rows.clone();
+        let rows = as_they_are(&found.rows, &self.table);
         // Written before anything starts: instances look up here who supervises them.
         self.registry.ask();
         self.registry.flush(|| rows, now.mono, FIRST_WAIT);
@@ -144,6 +144,17 @@ impl Supervisor {
         }
         false
     }
+}
+
+/// The rows for the first write: who is gone has no pid and is not called ready, whatever the last supervisor wrote.
+fn as_they_are(rows: &[Row], table: &Table) -> Vec<Row> {
+    let mut rows = rows.to_vec();
+    for row in rows.iter_mut().filter(|row| row.pid.is_some() && table.get(&row.instance_id).is_none()) {
+        row.pid = None;
+        row.pid_start = None;
+        row.status = Status::Lost;
+    }
+    rows
 }
 
 fn supervisor_row(known: Option<&Registry>, settings: &Settings, now: Now) -> SupervisorRow {

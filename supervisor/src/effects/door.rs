@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use tachi_shared::clock::{Now, Timestamp};
-use tachi_shared::command::{Command, CommandBox, Reply};
+use tachi_shared::command::{Command, CommandBox, Reply, judge};
 use tachi_shared::id::{CommandId, Incarnation};
 use tachi_shared::layout::{StateDir, Topic};
 use tachi_shared::os::place::{Sync, place};
@@ -159,16 +159,11 @@ impl Doors {
     }
 }
 
-/// Why a command may not be carried out, with the caller's exit code.
+/// Why a command may not be carried out, with the caller's exit code: 5 = that supervisor is gone, 6 = too late.
 fn refusal(command: &Command, ours: Incarnation, now: Timestamp) -> Option<(i32, String)> {
-    match (command.supervisor, command.expires_at) {
-        (Some(meant), _) if meant != ours => Some((
-            5,
-            format!("it was meant for supervisor {meant}, which is gone; this is supervisor {ours}"),
-        )),
-        (_, Some(expires)) if expires < now => Some((6, format!("it expired at {expires}"))),
-        _ => None,
-    }
+    let why = judge(command, ours, now).err()?;
+    let gone = command.supervisor.is_some_and(|meant| meant != ours);
+    Some((if gone { 5 } else { 6 }, why))
 }
 
 fn reply(id: CommandId, code: i32, message: String, at: Timestamp) -> Reply {

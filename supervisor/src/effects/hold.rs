@@ -50,6 +50,7 @@ const NOT_STARTED: u8 = 127;
 /// # Errors
 /// [`Error::Store`] when the environment names no state directory, [`Error::System`] when signals cannot be listened to.
 pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
+    close_inherited();
     let signals = signals::holder()?;
     let given = Given::read(id)?;
     // Refused only if we lead a session already, which is what is wanted.
@@ -65,7 +66,7 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
         }
     };
     restore_limits(given.open_files);
-    let mut child = match start(argv) {
+    let mut child = match signals::unblocked(|| start(argv))? {
         Ok(child) => child,
         Err(error) => {
             let words = format!("cannot run {}: {error}", argv.first().map_or("nothing", String::as_str));
@@ -103,6 +104,16 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
         last_line: None,
     };
     Ok(holder.run())
+}
+
+/// Descriptors that leaked through the supervisor from whoever started it are nobody's here. Nothing of ours is open yet.
+fn close_inherited() {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // The one the list was read with is closed already.
+        let _ = nix::unistd::close(descriptor);
+    }
 }
 
 fn start(argv: &[String]) -> std::io::Result<Child> {

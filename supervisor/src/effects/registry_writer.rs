@@ -5,7 +5,7 @@
 //! is compared with what it held when we last saw it: a different `desired` is a person's wish and is kept, everything
 //! else in a row is ours. Fields we do not know stay.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tachi_shared::clock::{Mono, now as read_clock};
@@ -20,13 +20,15 @@ use crate::fleet::Event;
 
 /// Longest pause between two writes, however long one takes.
 const PAUSE_LONGEST: Duration = Duration::from_millis(250);
+/// How long a file that does not parse may belong to a hand that is still writing it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a look at the file brought.
 #[derive(Debug, Default)]
 pub(super) struct Looked {
     /// Wishes of a person.
     pub(super) edits: Vec<Event>,
-    /// Why the file cannot be taken; told once per version of the file.
+    /// Why the file cannot be taken at all.
     pub(super) rejected: Option<String>,
 }
 
@@ -39,20 +41,24 @@ pub(super) struct RegistryWriter {
     stamp: Option<(u64, i128)>,
     pending: bool,
     not_before: Mono,
+    /// A file that does not parse was met: when it is judged.
+    doubt: Option<Mono>,
     retry: Retry,
 }
 
 impl RegistryWriter {
     /// Keeps the registry of `store` in the name of `supervisor`; `last` is what the file held.
     pub(super) fn new(store: &Store, supervisor: SupervisorRow, last: Option<Registry>) -> Self {
+        let path = store.dir().registry();
         Self {
+            stamp: stamp(&path),
             store: store.registry(),
-            path: store.dir().registry(),
+            path,
             supervisor,
             last,
-            stamp: None,
             pending: false,
             not_before: Mono::ZERO,
+            doubt: None,
             retry: Retry::default(),
         }
     }
@@ -72,13 +78,22 @@ impl RegistryWriter {
         self.retry.failing_for(now)
     }
 
-    /// Writes the rows if they are due, trying the lock for `wait`; returns the wishes found on the way.
-    pub(super) fn flush(&mut self, rows: impl FnOnce() -> Vec<Row>, now: Mono, wait: Duration) -> Vec<Event> {
-        if self.due().is_none_or(|due| due > now && wait.is_zero()) {
-            return Vec::new();
+    /// Writes the rows if they are due, trying the lock for `wait`; returns what was found on the way. A file that somebody
+    /// else has just put there is looked at first: if it is in doubt, only a last write goes over it.
+    pub(super) fn flush(&mut self, rows: impl FnOnce() -> Vec<Row>, now: Mono, wait: Duration) -> Looked {
+        let is_due = |writer: &Self| writer.due().is_some_and(|due| due <= now || !wait.is_zero());
+        if !is_due(self) {
+            return Looked::default();
         }
+        let mut looked = self.look(now);
+        if is_due(self) {
+            looked.edits.extend(self.write(rows(), now, wait));
+        }
+        looked
+    }
+
+    fn write(&mut self, rows: Vec<Row>, now: Mono, wait: Duration) -> Vec<Event> {
         let began = read_clock().mono;
-        let rows = rows();
         let (last, supervisor) = (self.last.as_ref(), self.supervisor.clone());
         let written = self.store.update(wait, |registry| {
             let edits = last.map(|last| hand_edits(last, registry)).unwrap_or_default();
@@ -89,7 +104,7 @@ impl RegistryWriter {
         match written {
             Ok((edits, registry)) => {
                 self.last = Some(registry);
-                self.stamp = self.stamp_now();
+                self.stamp = stamp(&self.path);
                 self.pending = false;
                 self.retry.worked();
                 let ended = read_clock().mono;
@@ -112,12 +127,12 @@ impl RegistryWriter {
     }
 
     /// Looks whether somebody else has replaced the file.
-    pub(super) fn look(&mut self) -> Looked {
-        let stamp = self.stamp_now();
-        if stamp == self.stamp {
+    pub(super) fn look(&mut self, now: Mono) -> Looked {
+        let found = stamp(&self.path);
+        if found == self.stamp {
             return Looked::default();
         }
-        self.stamp = stamp;
+        self.stamp = found;
         match self.store.load() {
             Ok(Loaded::Good(registry)) => {
                 let edits = self.last.as_ref().map(|last| hand_edits(last, &registry)).unwrap_or_default();
@@ -136,14 +151,38 @@ impl RegistryWriter {
                 self.pending = true;
                 Looked::default()
             }
-            Ok(Loaded::Fallback(_, why)) => Looked { edits: Vec::new(), rejected: Some(why) },
+            // Perhaps it is still being written. Nothing is written over it meanwhile.
+            Ok(Loaded::Fallback(..)) => {
+                self.doubt = Some(now.after(PATIENCE));
+                self.not_before = now.after(PATIENCE);
+                Looked::default()
+            }
             Err(error) => Looked { edits: Vec::new(), rejected: Some(error.to_string()) },
         }
     }
 
-    fn stamp_now(&self) -> Option<(u64, i128)> {
-        Disk.stat(&self.path).ok().map(|stat| (stat.ino, stat.mtime_ns))
+    /// When a file in doubt is judged.
+    pub(super) fn doubt(&self) -> Option<Mono> {
+        self.doubt
     }
+
+    /// A file that still does not parse is bad: said once, and set aside by the next write, which makes it good.
+    pub(super) fn judge(&mut self, now: Mono) -> Option<String> {
+        self.doubt = self.doubt.filter(|at| *at > now);
+        match self.store.load() {
+            Ok(Loaded::Fallback(_, why)) => {
+                self.pending = true;
+                self.not_before = now;
+                Some(why)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Which version of a file this is.
+fn stamp(path: &Path) -> Option<(u64, i128)> {
+    Disk.stat(path).ok().map(|stat| (stat.ino, stat.mtime_ns))
 }
 
 /// Our rows with the unknown fields of the file's, and with the wishes in it.

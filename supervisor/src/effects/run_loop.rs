@@ -22,7 +22,7 @@ use super::house::House;
 use super::journal::Journal;
 use super::poll::{DOORBELL, HINTS, Poll, SIGNALS, Token};
 use super::reap::{self, OomCounter};
-use super::registry_writer::RegistryWriter;
+use super::registry_writer::{Looked, RegistryWriter};
 use super::rotate::Rotated;
 use super::screen::Screen;
 use super::signals;
@@ -36,6 +36,8 @@ use crate::settings::Settings;
 
 /// A lock that cannot be had for this long may have a frozen holder.
 const STUCK: Duration = Duration::from_secs(2);
+/// Who asked for something finds it in the registry when the answer comes, unless writing fails for this long.
+const REPLY_ANYWAY: Duration = Duration::from_millis(500);
 /// Patience with each lock when leaving.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -120,6 +122,7 @@ impl Supervisor {
             self.trees.again(),
             self.beats.due(),
             self.registry.due(),
+            self.registry.doubt(),
             self.journal.due(),
         ];
         // Rounded up: a deadline must have passed when we wake for it.
@@ -182,9 +185,11 @@ impl Supervisor {
         if self.registry.due().is_none() {
             self.ring_control();
         }
-        for reply in std::mem::take(&mut self.later.replies) {
-            let done = self.doors.answer(&reply);
-            self.trouble("command", done, now);
+        if self.registry.due().is_none() || self.registry.failing_for(now.mono) >= REPLY_ANYWAY {
+            for reply in std::mem::take(&mut self.later.replies) {
+                let done = self.doors.answer(&reply);
+                self.trouble("command", done, now);
+            }
         }
         let flushed = self.journal.flush(now, Duration::ZERO);
         if flushed.messages {
@@ -207,7 +212,16 @@ impl Supervisor {
         if std::mem::take(&mut self.later.rows) {
             self.screen.rows(|| rows(fleet, table, now));
         }
-        self.events.extend(self.registry.flush(|| rows(fleet, table, now), now.mono, wait));
+        let looked = self.registry.flush(|| rows(fleet, table, now), now.mono, wait);
+        self.take_look(looked, now);
+    }
+
+    /// Passes on what hands did to the registry.
+    fn take_look(&mut self, looked: Looked, now: Now) {
+        self.events.extend(looked.edits);
+        if let Some(why) = looked.rejected {
+            self.record(event::Event::new(now.wall, "rejected", why));
+        }
     }
 
     fn help_stuck_locks(&mut self, now: Now) {
@@ -296,11 +310,13 @@ impl Supervisor {
             }
         }
         if where_to & door::REGISTRY != 0 {
-            let looked = self.registry.look();
-            self.events.extend(looked.edits);
-            if let Some(why) = looked.rejected {
-                self.record(event::Event::new(now.wall, "rejected", why));
-            }
+            let looked = self.registry.look(now.mono);
+            self.take_look(looked, now);
+        }
+        if self.registry.doubt().is_some_and(|at| at <= now.mono)
+            && let Some(why) = self.registry.judge(now.mono)
+        {
+            self.record(event::Event::new(now.wall, "rejected", why));
         }
         if where_to & door::HOUSE != 0 {
             self.house.hint();

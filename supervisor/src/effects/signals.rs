@@ -39,6 +39,16 @@ fn listen(signals: &[Signal]) -> Result<SignalFd> {
         .map_err(|e| Error::system("listen to signals", e.into()))
 }
 
+/// Runs `start` with no signal blocked: what is started inherits the mask of its parent, and a foreign program cannot be
+/// expected to clear it. A signal that ends us in this moment ends a holder whose command has hardly begun.
+pub(super) fn unblocked<T>(start: impl FnOnce() -> T) -> Result<T> {
+    let blocked = SigSet::thread_get_mask().map_err(|e| Error::system("read the signal mask", e.into()))?;
+    SigSet::empty().thread_set_mask().map_err(|e| Error::system("clear the signal mask", e.into()))?;
+    let started = start();
+    blocked.thread_set_mask().map_err(|e| Error::system("block signals", e.into()))?;
+    Ok(started)
+}
+
 /// Everything that has arrived, in order; several of one kind may have become one.
 pub(super) fn take(signals: &SignalFd) -> Vec<Signal> {
     let mut taken = Vec::new();

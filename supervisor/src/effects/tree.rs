@@ -1,12 +1,17 @@
 //! What a dead leader left behind: found, killed, waited for.
 //!
-//! The supervisor is a subreaper, so whatever a dead leader had started becomes our child, however often it forked. The
-//! usual case costs one read: no child outside the table means every tree of a dead leader is empty. Otherwise `/proc` is
-//! searched for the session the leader led, for our mark in the environment, and for descendants of those. Trees of
-//! adopted leaders do not fall to us and are always searched for.
+//! The supervisor is a subreaper, so whatever a dead leader had started becomes our child at once, and what *that* had
+//! started when it dies. A tree of ours is therefore empty when no child is left that belongs to it, and it is emptied by
+//! killing such children until there are none: one read in the usual case, and nothing that forks while it is hunted can
+//! slip through a search. The list of our children is exact because nobody else reaps them. Children belong by our mark
+//! in their environment or by the session their leader led; a child that hides both came out of some instance and goes
+//! with the first tree that is killed.
 //!
-//! Everything is signalled through a pidfd whose process is checked to be the recognised one. A tree that is not empty is looked
-//! at again at every SIGCHLD and, for the processes that are not ours to wait for, after a growing pause.
+//! Trees of leaders an earlier supervisor started do not fall to us. `/proc` is searched for them, newest process first,
+//! until a search finds nobody and nobody vanished meanwhile.
+//!
+//! Everything is signalled through a pidfd whose process is checked to be the recognised one. A tree that is not empty is
+//! looked at again at every SIGCHLD and after a growing pause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
@@ -26,13 +31,14 @@ use crate::fleet::Event;
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 /// Longest pause: a stray that ignores nothing but time is seen within this.
 const PAUSE_LONGEST: Duration = Duration::from_millis(500);
-/// Looks in a row while new members turn up: a tree that forks as fast as it is killed is chased this often before the
-/// loop goes on.
-const CHASES: usize = 20;
+/// Looks in a row while there is something new to see: a tree that forks as fast as it is killed is chased this often
+/// before the loop goes on.
+const CHASES: usize = 50;
 
-/// Whose leader is known to have led a session, for recognising members.
+/// The leader a tree had.
 #[derive(Debug, Clone)]
 struct Led {
+    incarnation: Incarnation,
     process: ProcessRef,
     adopted: bool,
 }
@@ -50,7 +56,7 @@ struct Wait {
 pub(super) struct Trees {
     state: PathBuf,
     waits: Vec<Wait>,
-    led: BTreeMap<InstanceId, (Incarnation, Led)>,
+    led: BTreeMap<InstanceId, Led>,
     pause: Duration,
     again: Option<Mono>,
 }
@@ -84,7 +90,7 @@ impl Trees {
         process: &ProcessRef,
         adopted: bool,
     ) {
-        self.led.insert(id.clone(), (incarnation, Led { process: process.clone(), adopted }));
+        self.led.insert(id.clone(), Led { incarnation, process: process.clone(), adopted });
     }
 
     /// Waits for a tree to be empty, killing it if asked; a later request for the same tree replaces an earlier one.
@@ -112,32 +118,35 @@ impl Trees {
 
     /// Kills what is to be killed and tells which trees are empty now.
     pub(super) fn look(&mut self, table: &mut Table, now: Mono) -> Vec<Event> {
-        if self.waits.is_empty() {
-            return Vec::new();
-        }
         let mut empty = Vec::new();
-        let mut killed = BTreeSet::new();
-        for _ in 0..CHASES {
-            let strays = reap::strays(table);
-            let seen = if self.needs_search(&strays) { search(&self.state, table) } else { Vec::new() };
+        let mut known = BTreeSet::new();
+        for round in 1..=CHASES {
+            if self.waits.is_empty() {
+                break;
+            }
             let mut fresh = false;
-            let (led, waits) = (&self.led, std::mem::take(&mut self.waits));
-            for wait in waits {
+            let children = Found::children(&self.state, table);
+            let searched = self.waits.iter().any(|wait| self.fell_to_others(wait));
+            let everybody = if searched { Found::everybody(&self.state, table) } else { Found::default() };
+            for wait in std::mem::take(&mut self.waits) {
                 if leader_lives(&wait, table) {
                     self.waits.push(wait);
                     continue;
                 }
-                let members = members(&wait, led, &seen, table);
-                if members.is_empty() {
-                    empty.push(Event::TreeEmpty { id: wait.id, incarnation: wait.incarnation });
-                    continue;
-                }
+                let found = if self.fell_to_others(&wait) { &everybody } else { &children };
+                let members = members(&wait, self.led.get(&wait.id), &found.processes);
                 if wait.kill {
-                    members.iter().for_each(kill);
-                    fresh |=
-                        members.iter().fold(false, |any, it| killed.insert((it.pid, it.pid_start)) || any);
+                    members.iter().for_each(|process| kill(process));
                 }
-                self.waits.push(wait);
+                let news = members.iter().filter(|it| known.insert((it.pid, it.pid_start))).count();
+                // Somebody who died while we looked may have left children that we did not see.
+                let unsure = found.vanished && round < CHASES;
+                fresh |= (wait.kill && news > 0) || unsure;
+                if members.is_empty() && !unsure {
+                    empty.push(Event::TreeEmpty { id: wait.id, incarnation: wait.incarnation });
+                } else {
+                    self.waits.push(wait);
+                }
             }
             if !fresh {
                 break;
@@ -148,13 +157,52 @@ impl Trees {
         empty
     }
 
-    /// Whether `/proc` must be searched: something is left that might belong to a tree, or a tree never fell to us.
-    fn needs_search(&self, strays: &[u32]) -> bool {
-        !strays.is_empty()
-            || self.waits.iter().any(|wait| match self.led.get(&wait.id) {
-                Some((incarnation, led)) => led.adopted || *incarnation != wait.incarnation,
-                None => true,
-            })
+    /// Whether this tree never became ours to reap.
+    fn fell_to_others(&self, wait: &Wait) -> bool {
+        self.led.get(&wait.id).is_none_or(|led| led.adopted || led.incarnation != wait.incarnation)
+    }
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+struct Found {
+    processes: Vec<Seen>,
+    /// Whether somebody was gone before it could be recognised.
+    vanished: bool,
+}
+
+impl Found {
+    /// Our live children that are nobody's leader.
+    fn children(state: &Path, table: &Table) -> Self {
+        Self::of(reap::strays(table), state)
+    }
+
+    /// Every live process but ourselves and the leaders, newest first.
+    fn everybody(state: &Path, table: &Table) -> Self {
+        let own = std::process::id();
+        let mut pids = process::all();
+        pids.retain(|pid| *pid != own && !table.leads(*pid));
+        pids.sort_unstable_by(|a, b| b.cmp(a));
+        Self::of(pids, state)
+    }
+
+    fn of(pids: Vec<u32>, state: &Path) -> Self {
+        let boot_id = process::boot_id();
+        let mut found = Self::default();
+        for pid in pids {
+            match process::stat(pid) {
+                None => found.vanished = true,
+                // Dead since long, waiting for somebody else to reap it.
+                Some(stat) if stat.is_zombie() => found.vanished |= stat.ppid == std::process::id(),
+                Some(stat) => found.processes.push(Seen {
+                    process: ProcessRef { pid, pid_start: stat.start, boot_id: boot_id.clone() },
+                    ppid: stat.ppid,
+                    session: stat.session,
+                    mark: mark::read(pid, state),
+                }),
+            }
+        }
+        found
     }
 }
 
@@ -177,59 +225,38 @@ fn kill(target: &ProcessRef) {
     }
 }
 
-/// Every live process but ourselves and the leaders, with what recognises it.
-fn search(state: &Path, table: &Table) -> Vec<Seen> {
-    let own = std::process::id();
-    let boot_id = process::boot_id();
-    process::all()
-        .into_iter()
-        .filter(|pid| *pid != own && !table.leads(*pid))
-        .filter_map(|pid| {
-            let stat = process::stat(pid).filter(|stat| !stat.is_zombie())?;
-            let process = ProcessRef { pid, pid_start: stat.start, boot_id: boot_id.clone() };
-            Some(Seen { process, ppid: stat.ppid, session: stat.session, mark: mark::read(pid, state) })
-        })
-        .collect()
-}
-
 /// The processes of one dead leader's tree.
-fn members(
-    wait: &Wait,
-    led: &BTreeMap<InstanceId, (Incarnation, Led)>,
-    seen: &[Seen],
-    table: &Table,
-) -> Vec<ProcessRef> {
+fn members(wait: &Wait, led: Option<&Led>, seen: &[Seen]) -> Vec<ProcessRef> {
     let own = std::process::id();
-    let leader =
-        led.get(&wait.id).filter(|(incarnation, _)| *incarnation == wait.incarnation).map(|(_, led)| led);
-    // The session's number belongs to somebody else once a new process leads it.
-    let session = leader
-        .map(|led| led.process.pid)
-        .filter(|pid| !seen.iter().any(|other| other.process.pid == *pid) && !table.leads(*pid));
+    // The session's number belongs to somebody else once a new process has it.
+    let session = led
+        .filter(|led| led.incarnation == wait.incarnation)
+        .filter(|led| process::stat(led.process.pid).is_none_or(|stat| stat.start == led.process.pid_start))
+        .map(|led| led.process.pid);
     let belongs = |seen: &Seen| match &seen.mark {
         Some(mark) => mark.id == wait.id && mark.incarnation <= wait.incarnation,
-        None if Some(seen.session) == session => true,
-        // A child of ours that nobody leads and that hides its origin came out of some instance: it goes with the
-        // first tree that is cleared.
-        None => seen.ppid == own && wait.kill,
+        None => Some(seen.session) == session || (seen.ppid == own && wait.kill),
     };
     let mut pids: BTreeSet<u32> =
         seen.iter().filter(|seen| belongs(seen)).map(|seen| seen.process.pid).collect();
     loop {
-        let before = pids.len();
-        let born: Vec<u32> =
-            seen.iter().filter(|seen| pids.contains(&seen.ppid)).map(|seen| seen.process.pid).collect();
-        pids.extend(born);
-        if pids.len() == before {
+        let born: Vec<u32> = seen
+            .iter()
+            .filter(|seen| pids.contains(&seen.ppid) && !pids.contains(&seen.process.pid))
+            .map(|seen| seen.process.pid)
+            .collect();
+        if born.is_empty() {
             break;
         }
+        pids.extend(born);
     }
     seen.iter().filter(|seen| pids.contains(&seen.process.pid)).map(|seen| seen.process.clone()).collect()
 }
 
-/// Kills what earlier starts left that nobody leads any more; returns how many were found.
+/// Kills what earlier starts left that nobody leads any more, and tells whom.
 pub(super) fn sweep(state: &Path, table: &Table) -> Vec<(Mark, ProcessRef)> {
-    let left: Vec<_> = search(state, table)
+    let left: Vec<_> = Found::everybody(state, table)
+        .processes
         .into_iter()
         .filter_map(|seen| Some((seen.mark?, seen.process)))
         .filter(|(mark, _)| table.get(&mark.id).is_none_or(|leader| mark.incarnation < leader.incarnation))
@@ -242,6 +269,8 @@ pub(super) fn sweep(state: &Path, table: &Table) -> Vec<(Mark, ProcessRef)> {
 mod tests {
     use super::*;
 
+    const LEADER: u32 = 1 << 23;
+
     fn seen(pid: u32, ppid: u32, session: u32, mark: Option<(&str, u32)>) -> Seen {
         let process = ProcessRef { pid, pid_start: u64::from(pid), boot_id: "b".to_owned() };
         let mark = mark.map(|(id, n)| Mark { id: InstanceId::new(id).unwrap(), incarnation: Incarnation(n) });
@@ -250,16 +279,17 @@ mod tests {
 
     fn found(kill: bool, all: &[Seen]) -> Vec<u32> {
         let id = InstanceId::new("a").unwrap();
-        let process = ProcessRef { pid: 100, pid_start: 1, boot_id: "b".to_owned() };
-        let led = BTreeMap::from([(id.clone(), (Incarnation(3), Led { process, adopted: false }))]);
+        // No process has this pid: the kernel's largest is 2^22.
+        let process = ProcessRef { pid: LEADER, pid_start: 1, boot_id: "b".to_owned() };
+        let led = Led { incarnation: Incarnation(3), process, adopted: false };
         let wait = Wait { id, incarnation: Incarnation(3), kill };
-        members(&wait, &led, all, &Table::new()).iter().map(|process| process.pid).collect()
+        members(&wait, Some(&led), all).iter().map(|process| process.pid).collect()
     }
 
     #[test]
     fn members_are_known_by_mark_session_or_descent() {
         let all = [
-            seen(101, 1, 100, None),
+            seen(101, 1, LEADER, None),
             seen(102, 1, 102, Some(("a", 3))),
             seen(103, 1, 103, Some(("a", 2))),
             seen(104, 102, 104, None),
@@ -274,14 +304,19 @@ mod tests {
             seen(201, 1, 201, None),
             seen(202, 1, 202, Some(("a", 4))),
             seen(203, 1, 203, Some(("b", 3))),
-            seen(204, 1, 100, Some(("b", 3))),
+            seen(204, 1, LEADER, Some(("b", 3))),
         ];
         assert_eq!(found(true, &all), [0; 0]);
     }
 
     #[test]
     fn p18_a_session_number_handed_out_again_is_a_strangers() {
-        assert_eq!(found(true, &[seen(100, 1, 100, None), seen(101, 100, 100, None)]), [0; 0]);
+        let wait = Wait { id: InstanceId::new("a").unwrap(), incarnation: Incarnation(3), kill: true };
+        let mut process = process::current();
+        let all = [seen(101, 1, process.pid, None)];
+        process.pid_start -= 1;
+        let led = Led { incarnation: Incarnation(3), process, adopted: false };
+        assert_eq!(members(&wait, Some(&led), &all), []);
     }
 
     #[test]

@@ -54,6 +54,24 @@ fn m03_up_detach_returns_when_all_are_ready_and_shows_them() {
 }
 
 #[test]
+fn m03_a_detached_fleet_holds_none_of_the_callers_descriptors() {
+    let folder = Folder::new();
+    folder.write("tachi.toml", CONFIG);
+    let script = format!("exec 9>held; exec {} up --detach", env!("CARGO_BIN_EXE_tachi"));
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).current_dir(folder.path()).env("TACHI_STATE_DIR", folder.state());
+    assert!(shell.output().unwrap().status.success());
+    let supervisor = folder.json(&["status"])["supervisor"]["pid"].as_u64().unwrap();
+    for pid in [supervisor, pid(&folder, "a")] {
+        let held = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(|entry| {
+            let target = std::fs::read_link(entry.unwrap().path()).ok()?;
+            target.ends_with("held").then_some(target)
+        });
+        assert_eq!(held.count(), 0, "{pid} holds the caller's file");
+    }
+}
+
+#[test]
 fn m07_kill_brings_back_stop_keeps_down_restart_replaces() {
     let folder = started();
     let (a, b) = (pid(&folder, "a"), pid(&folder, "b"));

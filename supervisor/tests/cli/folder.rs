@@ -5,36 +5,36 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A folder; everything a fleet started in it left behind is ended when it goes.
-pub struct Folder {
+pub(crate) struct Folder {
     dir: tempfile::TempDir,
 }
 
 /// What a run said.
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path().join("st")
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path().join(name), text).unwrap();
     }
 
     /// The command, ready for more.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tachi"));
         command
             .args(args)
@@ -48,13 +48,13 @@ impl Folder {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Said {
+    pub(crate) fn run(&self, args: &[&str]) -> Said {
         said(&self.command(args).output().unwrap())
     }
 
     /// Runs, expects success and nothing on standard error; returns what was printed.
     #[track_caller]
-    pub fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let said = self.run(args);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{args:?}: {}", said.out);
         said.out
@@ -62,7 +62,7 @@ impl Folder {
 
     /// Runs, expects exactly one line on standard error and this exit code.
     #[track_caller]
-    pub fn refused(&self, args: &[&str], code: i32, expected: &str) {
+    pub(crate) fn refused(&self, args: &[&str], code: i32, expected: &str) {
         let said = self.run(args);
         let line = said.err.strip_suffix('\n').unwrap_or(&said.err);
         assert_eq!(said.code, code, "{args:?}: {line}");
@@ -73,7 +73,7 @@ impl Folder {
 
     /// JSON a verb printed.
     #[track_caller]
-    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
         let mut all = args.to_vec();
         all.push("--json");
         let out = self.ok(&all);
@@ -89,7 +89,7 @@ impl Drop for Folder {
     }
 }
 
-pub fn said(output: &Output) -> Said {
+pub(crate) fn said(output: &Output) -> Said {
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

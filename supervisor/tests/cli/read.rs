@@ -97,6 +97,33 @@ fn c01_unknown_instances_are_code_4_with_near_names() {
 }
 
 #[test]
+fn p57_a_pid_that_belongs_to_a_stranger_is_neither_shown_nor_signalled() {
+    let (folder, store) = left_behind();
+    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let claim = |registry: &mut Registry| {
+        let row = &mut registry.instances[0];
+        row.pid = Some(stranger.id());
+        row.pid_start = Some(1);
+        row.boot_id = Some(tachi_shared::os::process::boot_id());
+        row.status = tachi_shared::registry::Status::Ready;
+        row.desired = tachi_shared::registry::Desired::Running;
+        Ok(())
+    };
+    store.registry().update(Duration::from_secs(5), claim).unwrap();
+    let value = folder.json(&["status"]);
+    assert_eq!(
+        (&value["instances"][0]["pid"], &value["instances"][0]["status"]),
+        (&Value::Null, &json!("lost"))
+    );
+    let said = folder.run(&["kill", "instance_1"]);
+    assert_eq!((said.code, said.out.as_str()), (1, "instance_1: not running\n"), "{}", said.err);
+    folder.refused(&["down"], 5, "no supervisor for ");
+    assert!(stranger.try_wait().unwrap().is_none(), "a stranger was ended");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[test]
 fn why_and_history_speak_of_one_instance() {
     let (folder, _) = left_behind();
     let out = folder.ok(&["why", "instance_2"]);
@@ -216,6 +243,24 @@ fn logs_are_merged_prefixed_and_followed() {
 }
 
 #[test]
+fn c01_watch_draws_again_when_the_registry_changes() {
+    let (folder, store) = left_behind();
+    let mut child = folder.command(&["status", "--watch"]).spawn().unwrap();
+    let mut lines = reader(&mut child);
+    lines.find("instance_3", || ());
+    let line = lines.find("edited", || {
+        let edit = |registry: &mut Registry| {
+            registry.instances[0].reason = Some("edited".to_owned());
+            Ok(())
+        };
+        store.registry().update(Duration::from_secs(5), edit).unwrap();
+    });
+    assert!(line.starts_with("instance_1"), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn s01_a_damaged_registry_is_told_and_the_last_good_state_shown() {
     let (folder, _) = left_behind();
     let text = std::fs::read_to_string(folder.state().join("registry.json")).unwrap();
@@ -260,13 +305,20 @@ fn reader(child: &mut std::process::Child) -> Lines {
 
 impl Lines {
     /// The first line; `cause` is repeated until there is one.
-    fn first(&mut self, mut cause: impl FnMut()) -> String {
+    fn first(&mut self, cause: impl FnMut()) -> String {
+        self.find("", cause)
+    }
+
+    /// The first line that contains `part`; `cause` is repeated until there is one.
+    fn find(&mut self, part: &str, mut cause: impl FnMut()) -> String {
         for _ in 0..50 {
             cause();
-            if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(200)) {
-                return line;
+            while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(200)) {
+                if line.contains(part) {
+                    return line;
+                }
             }
         }
-        panic!("nothing was shown");
+        panic!("{part:?} was never shown");
     }
 }

@@ -120,16 +120,20 @@ impl Stage {
 
     /// Everything in the event log.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let mut segments: Vec<_> = fs::read_dir(self.state().join("events"))
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-            .unwrap_or_default();
-        segments.sort();
-        let lines = segments.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<String>();
+        let lines = self.event_lines();
         lines
             .lines()
             .filter(|line| !line.is_empty())
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    fn event_lines(&self) -> String {
+        let mut segments: Vec<_> = fs::read_dir(self.state().join("events"))
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        segments.sort();
+        segments.iter().map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
     }
 
     /// Waits until `condition` gives something.
@@ -142,6 +146,14 @@ impl Stage {
             assert!(Instant::now() < end, "in vain: {what}");
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// Waits until the supervisor has not written the registry for a moment, so that a hand does not cross its write.
+    pub(crate) fn wait_for_quiet(&self) {
+        self.wait("the registry is quiet", |stage| {
+            let written = fs::metadata(stage.state().join("registry.json")).ok()?.modified().ok()?;
+            (written.elapsed().ok()? > Duration::from_millis(300)).then_some(())
+        });
     }
 
     /// Processes that carry `word` in their arguments.
@@ -185,9 +197,9 @@ impl Drop for Stage {
             eprintln!("--- what the supervisor said");
             eprintln!("{}", fs::read_to_string(self.file("up.log")).unwrap_or_default());
             eprintln!("--- events");
-            self.events().iter().for_each(|event| eprintln!("{event}"));
+            eprint!("{}", self.event_lines());
             eprintln!("--- registry");
-            eprintln!("{:#}", self.registry());
+            eprintln!("{}", fs::read_to_string(self.state().join("registry.json")).unwrap_or_default());
         }
         if let Some(mut child) = self.supervisor.take() {
             let _ = child.kill();

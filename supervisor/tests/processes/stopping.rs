@@ -83,3 +83,38 @@ fn m09_ending_works_while_a_stranger_holds_every_lock() {
     holder.kill().unwrap();
     holder.wait().unwrap();
 }
+
+#[test]
+fn p03_a_command_gets_no_blocked_signal_no_descriptor_and_the_old_limits() {
+    let mut stage = Stage::sleepers(&["a"]);
+    stage.up_and_ready(1);
+    let pid = stage.pid("a");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+    };
+    assert_eq!(mask("SigBlk"), 0);
+    // The two the C library keeps for itself are nobody's business.
+    assert_eq!(mask("SigIgn") & 0x7fff_ffff, 0, "SIGPIPE must not stay ignored");
+    let open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten().collect();
+    let open: Vec<_> =
+        open.iter().map(|entry| (entry.file_name(), fs::read_link(entry.path()).unwrap())).collect();
+    assert_eq!(open.len(), 3, "{open:?}");
+    let limit = |pid: &str| {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+        line.split_whitespace().nth(3).unwrap().to_owned()
+    };
+    assert_eq!(limit(&pid.to_string()), limit("self"));
+}
+
+#[test]
+fn p29_stop_returns_as_soon_as_it_is_true() {
+    let mut stage = Stage::sleepers(&["a"]);
+    stage.up_and_ready(1);
+    let begin = std::time::Instant::now();
+    stage.ask(&["stop", "a"]);
+    assert!(begin.elapsed().as_secs() < 5, "a willing instance was waited for: {:?}", begin.elapsed());
+    assert_eq!(stage.row("a")["last_death"]["signal"], "SIGTERM");
+}

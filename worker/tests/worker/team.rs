@@ -122,13 +122,7 @@ impl Team {
     }
 
     pub(crate) fn wait(&mut self, worker: usize) -> ExitStatus {
-        let mut status = None;
-        let child = &mut self.workers[worker];
-        wait_until("the worker to end", || {
-            status = child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        end_of(&mut self.workers[worker])
     }
 
     pub(crate) fn state_of(&self, id: &str) -> Option<InstanceState> {
@@ -147,6 +141,11 @@ impl Team {
             Loaded::Good(registry) => registry,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(crate) fn has_row(&self, id: &str, incarnation: u32) -> bool {
+        self.state().join("registry.json").exists()
+            && self.registry().row(&name(id)).is_some_and(|row| row.incarnation.0 == incarnation)
     }
 
     pub(crate) fn board(&self) -> Board {
@@ -194,6 +193,23 @@ pub(crate) fn program() -> Command {
         command.env_remove(key);
     }
     command
+}
+
+/// Waits for the end of a process; one that does not come is killed, so that nothing outlives its test.
+#[track_caller]
+pub(crate) fn end_of(child: &mut Child) -> ExitStatus {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the process did not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 pub(crate) fn name(id: &str) -> InstanceId {
