@@ -5,11 +5,12 @@
 //! is compared with what it held when we last saw it: a different `desired` is a person's wish and is kept, everything
 //! else in a row is ours. Fields we do not know stay.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tachi_shared::clock::{Mono, now as read_clock};
-use tachi_shared::id::InstanceId;
+use tachi_shared::id::{Incarnation, InstanceId};
 use tachi_shared::os::{Disk, Storage as _};
 use tachi_shared::registry::{Desired, Registry, RegistryStore, Row, SupervisorRow, hand_edits};
 use tachi_shared::snapshot::Loaded;
@@ -66,6 +67,11 @@ impl RegistryWriter {
     /// The rows changed.
     pub(super) fn ask(&mut self) {
         self.pending = true;
+    }
+
+    /// Keeps the last starts of instances that left, with the next write.
+    pub(super) fn remember(&mut self, retired: &BTreeMap<InstanceId, Incarnation>) {
+        super::retired::remember(&mut self.supervisor, retired);
     }
 
     /// When to write next, if anything is to be written.

@@ -212,6 +212,7 @@ impl Supervisor {
         if std::mem::take(&mut self.later.rows) {
             self.screen.rows(|| rows(fleet, table, now));
         }
+        self.registry.remember(fleet.retired());
         let looked = self.registry.flush(|| rows(fleet, table, now), now.mono, wait);
         self.take_look(looked, now);
     }
@@ -239,6 +240,7 @@ impl Supervisor {
     /// The last things written, now with some patience.
     fn leave(&mut self) {
         let now = clock::now();
+        self.registry.remember(self.fleet.retired());
         self.registry.leave(|| rows(&self.fleet, &self.table, now), now.mono, LAST_WAIT);
         for reply in std::mem::take(&mut self.later.replies) {
             let _ = self.doors.answer(&reply);
