@@ -85,7 +85,7 @@ impl Handle for FaultyFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let mine = |fault: &Fault| matches!(fault, Fault::Short(_) | Fault::Full | Fault::Foreign(_));
         match self.disk.due("append", mine) {
-            Some(Fault::Short(count)) => self.file.append(&bytes[..count]),
+            Some(Fault::Short(count)) => self.file.append(bytes.get(..count).unwrap()),
             Some(Fault::Full) => Err(io::Error::from(io::ErrorKind::StorageFull)),
             Some(Fault::Foreign(text)) => {
                 Disk.open(&self.path, OpenMode::Append)?.append(text.as_bytes())?;
