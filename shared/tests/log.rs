@@ -2,7 +2,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test touches files, processes and time itself and fails by panicking"
 )]
@@ -377,9 +376,6 @@ fn a_reader_finds_any_place_in_a_large_segment() {
         let first = seqs(&reader.read(1).unwrap());
         assert_eq!(first, if seq < 20_000 { vec![seq + 1] } else { vec![] });
     }
-    let newest = log.before_newest(3).unwrap();
-    assert_eq!(seqs(&read_all(&log, newest)), [19_998, 19_999, 20_000]);
-    assert_eq!(seqs(&read_all(&log, log.before_newest(99_999).unwrap())).len(), 20_000);
 }
 
 #[test]
@@ -608,8 +604,7 @@ proptest! {
         let place = Place::new();
         send(&mut place.log(), 1..=3);
         let path = place.segment(1);
-        let before = fs::read(&path).unwrap();
-        let mut bytes = before.clone();
+        let mut bytes = fs::read(&path).unwrap();
         bytes.extend_from_slice(&tail);
         fs::write(&path, &bytes).unwrap();
         let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

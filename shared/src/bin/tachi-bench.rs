@@ -99,7 +99,8 @@ fn draft(task: &Task, k: usize) -> Draft {
         clock::now().wall,
         &nanoseconds(ClockId::Monotonic).to_string(),
     );
-    let bare = serde_json::to_string(&draft).map_or(LINE, |line| line.len().saturating_add(r#""seq":00000,"#.len()));
+    let bare =
+        serde_json::to_string(&draft).map_or(LINE, |line| line.len().saturating_add(r#""seq":00000,"#.len()));
     let filled = format!("{} {}", draft.text(), "x".repeat(LINE.saturating_sub(bare.saturating_add(2))));
     draft.content = serde_json::Value::String(filled);
     draft

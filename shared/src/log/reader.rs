@@ -258,7 +258,7 @@ impl<S: Storage> LogReader<S> {
 
     /// At the end of the open segment: goes on in the next if there is one. `false` = no news anywhere.
     fn advance(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool> {
-        if !self.sealed && self.idle % LOOKS_PER_SEARCH != 0 {
+        if !self.sealed && !self.idle.is_multiple_of(LOOKS_PER_SEARCH) {
             self.idle = self.idle.wrapping_add(1);
             return Ok(false);
         }

@@ -204,18 +204,17 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         let age = crate::clock::Timestamp::from_unix(written).age(self.storage.now().wall);
         // A second of rounding is in the age.
         if !refusal.stale && age < GRACE + Duration::from_secs(1) {
-            let (line, column, reason) = (0, 0, refusal.reason.clone());
-            return Err(match self.judge_error() {
-                Some(error) => error,
-                None => Error::Rejected { path: self.path.clone(), line, column, reason },
-            });
+            // Judged once more, because an error carries the place as numbers.
+            let path = self.path.clone();
+            let reason = refusal.reason;
+            return Err(self.error_now().unwrap_or(Error::Rejected { path, line: 0, column: 0, reason }));
         }
         self.keep_current(&refusal.reason)?;
         Ok(self.last_good())
     }
 
     /// The refusal as an error with its place.
-    fn judge_error(&self) -> Option<Error> {
+    fn error_now(&self) -> Option<Error> {
         let bytes = self.storage.read(&self.path, D::LIMIT).ok()?;
         parse::<D>(&self.path, &bytes).err()
     }

@@ -7,7 +7,7 @@ use tachi::fleet::event::How;
 use tachi::settings::RestartPolicy;
 use tachi_shared::registry::DeathKind;
 
-use super::scene::{Scene, check, died, parse, settings};
+use super::scene::{Scene, check, died, parse, settings, shown};
 
 #[test]
 fn m06_a_killed_instance_is_replaced_at_once_and_its_tasks_are_freed() {
@@ -301,6 +301,28 @@ fn p65_a_probe_that_is_stopped_makes_room_for_the_next() {
          15_003 exit 1#2 0  => kill 1#2
          15_003 empty 1#2   => spawn 2#2, release 1#2, reply a 0",
     );
+}
+
+#[test]
+fn p65_a_tree_that_is_empty_only_after_the_release_starts_at_once() {
+    let mut scene = Scene::running(3);
+    for k in 1..=3 {
+        scene.give(5000, died(k, 1, How::Exit(1)));
+    }
+    scene.check(
+        "5000 empty 1#1     => release 1#1
+         5000 empty 2#1     => release 2#1",
+    );
+    let mut spawned = Vec::new();
+    for ms in (6000..=26_000).step_by(1000) {
+        let brought = shown(scene.give(ms, parse(&["tick"], ms)));
+        spawned.extend(brought.into_iter().filter(|word| word.starts_with("spawn")));
+        if ms == 15_000 {
+            scene.check("15_000 spawned 1#2 => \n 15_000 ready 1#2 =>");
+        }
+    }
+    assert_eq!(spawned, ["spawn 1#2", "spawn 2#2"]);
+    scene.check("26_001 empty 3#1 => spawn 3#2, release 3#1, tell 3");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tachi::fleet::{Action, Event, next};
 
-use super::scene::{Scene, at, check, parse, settings};
+use super::scene::{Scene, at, check, parse, settings, shown};
 
 #[test]
 fn p36_silence_is_first_shown_and_then_ended() {
@@ -51,12 +51,13 @@ fn p37_a_start_that_does_not_become_ready_is_shown_and_then_ended() {
 
 #[test]
 fn p36_the_frozen_are_not_judged() {
-    check(
-        1,
-        "1000 frozen 1    =>
-         1000 ? 1 frozen
-         600_000 tick     =>
-         600_000 thawed 1 =>
+    let mut scene = Scene::running(1);
+    scene.check("1000 frozen 1 => \n 1000 ? 1 frozen");
+    for ms in (2000..600_000).step_by(1000) {
+        scene.check(&format!("{ms} tick => \n {ms} ? 1 frozen"));
+    }
+    scene.check(
+        "600_000 thawed 1 =>
          600_000 ? 1 ready
          629_000 tick     =>
          629_000 ? 1 ready",
@@ -81,6 +82,16 @@ fn p24_a_stop_gets_time_again_after_a_late_loop() {
     assert!(!late.iter().any(|action| matches!(action, Action::KillTree { .. })), "{late:?}");
     scene.now = at(60_000);
     scene.check("61_999 tick => \n 62_000 tick => kill 1#1");
+}
+
+#[test]
+fn p24_time_is_given_again_only_once_or_a_slow_machine_never_ends() {
+    let mut scene = Scene::running(1);
+    scene.check("1000 a asks stop 1 => TERM 1, CONT 1");
+    let late = next(&mut scene.fleet, Event::Tick, at(60_000));
+    assert_eq!(shown(&late), [""; 0]);
+    let late = next(&mut scene.fleet, Event::Tick, at(120_000));
+    assert_eq!(shown(&late), ["kill 1#1"]);
 }
 
 #[test]

@@ -14,7 +14,9 @@ fn p25_a_stop_asks_waits_kills_and_is_true_only_when_the_tree_is_empty() {
          11_000 tick         => kill 2#1
          12_000 tick         => kill 2#1
          12_100 killed 2#1 9 => kill 2#1
+         13_099 tick         =>
          13_100 tick         => kill 2#1
+         13_150 tick         =>
          13_200 empty 2#1    => release 2#1, reply a 0
          13_200 ? 2 stopped
          90_000 tick         =>",
@@ -23,12 +25,14 @@ fn p25_a_stop_asks_waits_kills_and_is_true_only_when_the_tree_is_empty() {
 
 #[test]
 fn p25_the_wish_is_on_its_way_to_disk_before_the_signal() {
-    let mut scene = Scene::running(1);
-    scene.check("1000 a asks stop 1 => TERM 1, CONT 1");
-    let save = scene.actions.iter().position(|action| *action == Action::SaveRegistry);
-    let signal = scene.actions.iter().position(|action| matches!(action, Action::Signal { .. }));
-    assert!(save < signal && save.is_some(), "{:?}", scene.actions);
-    assert!(matches!(scene.actions.last(), Some(Action::WakeAt(_))));
+    for wish in ["a asks stop 1", "a asks restart 1", "edited 1 stopped", "terminate", "stop-file there"] {
+        let mut scene = Scene::running(1);
+        scene.check(&format!("1000 {wish} => TERM 1, CONT 1"));
+        let save = scene.actions.iter().position(|action| *action == Action::SaveRegistry);
+        let signal = scene.actions.iter().position(|action| matches!(action, Action::Signal { .. }));
+        assert!(save < signal && save.is_some(), "{:?}", scene.actions);
+        assert!(matches!(scene.actions.last(), Some(Action::WakeAt(_))));
+    }
 }
 
 #[test]
@@ -174,6 +178,15 @@ fn m10_a_stop_file_by_hand_does_the_same() {
          9000 tick              =>
          9001 stop-file gone    => spawn 1#3",
     );
+}
+
+#[test]
+fn a_stop_file_that_is_touched_again_is_no_news() {
+    let mut scene = Scene::running(1);
+    scene.check("1000 stop-file there => TERM 1, CONT 1");
+    assert_eq!(scene.recorded(), ["stop-latched"]);
+    scene.check("1001 stop-file there =>");
+    assert_eq!(scene.recorded(), [""; 0]);
 }
 
 #[test]

@@ -13,7 +13,10 @@ pub(crate) fn git(dir: &Path, at: u64, args: &[&str]) {
         .current_dir(dir)
         .envs([("GIT_AUTHOR_DATE", &date), ("GIT_COMMITTER_DATE", &date)])
         .envs([("GIT_AUTHOR_EMAIL", "a@example.org"), ("GIT_COMMITTER_EMAIL", "a@example.org")])
-        .envs([("GIT_AUTHOR_NAME", if at.is_multiple_of(3) { "Ann" } else { "Bob" }), ("GIT_COMMITTER_NAME", "Ann")])
+        .envs([
+            ("GIT_AUTHOR_NAME", if at.is_multiple_of(3) { "Ann" } else { "Bob" }),
+            ("GIT_COMMITTER_NAME", "Ann"),
+        ])
         .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
         .output()
         .unwrap();

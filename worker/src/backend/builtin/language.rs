@@ -79,7 +79,7 @@ fn by_extension(extension: &str) -> Option<&'static str> {
     program_by_extension(extension).or_else(|| document_by_extension(extension))
 }
 
-/// Languages that run, or are compiled.
+/// Languages of programs and pages.
 fn program_by_extension(extension: &str) -> Option<&'static str> {
     Some(match extension {
         "rs" => "Rust",
@@ -147,7 +147,7 @@ fn program_by_extension(extension: &str) -> Option<&'static str> {
     })
 }
 
-/// Languages that are read.
+/// Languages of texts, data and settings.
 fn document_by_extension(extension: &str) -> Option<&'static str> {
     Some(match extension {
         "ipynb" => "Jupyter",
