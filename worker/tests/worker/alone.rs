@@ -131,7 +131,7 @@ fn bad_words_are_one_clear_line_and_exit_code_2() {
 
 #[test]
 fn m09_a_stop_in_the_middle_of_the_survey_takes_less_than_two_seconds_and_frees_the_task() {
-    let mut team = Team::new(3_000);
+    let mut team = Team::plain(1_500);
     let worker = team.start("x", "explorer");
     wait_until("work", || team.state_of("x").is_some_and(|state| state.hook.is_some()));
     let asked = Instant::now();
