@@ -23,6 +23,7 @@ use super::journal::Journal;
 use super::poll::{DOORBELL, HINTS, Poll, SIGNALS};
 use super::reap::OomCounter;
 use super::registry_writer::RegistryWriter;
+use super::retired;
 use super::rotate::{Rotated, SIZE};
 use super::run_loop::{Later, Supervisor};
 use super::screen::Screen;
@@ -72,7 +73,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
         root.display()
     ));
     let mut supervisor = Supervisor {
-        fleet: Fleet::new(settings),
+        fleet: Fleet::new(settings).with_retired(retired::remembered(&row)),
         table: Table::new(),
         trees: Trees::new(&root),
         launcher: Launcher::new(settings, &dir, open_files)?,

@@ -75,7 +75,7 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
             Files::new(&store, id, &given, &process::current(), now()).ended(
                 end,
                 &format!("error: {words}"),
-                Some(words.clone()),
+                Some(words),
                 now().wall,
             );
             return Ok(NOT_STARTED);

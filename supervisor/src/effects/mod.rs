@@ -8,7 +8,7 @@
 //! Processes: `table` who is led, `spawn` start, `reap` death, `tree` what a dead leader left, `adopt` what an earlier
 //! supervisor left, `beat` what instances say, `hold` the parent of a foreign command.
 //! Outside: `poll` and `signals` what is waited for, `door` files that hands place, `registry_writer` and `journal` what
-//! is written down, `house` views, `screen` the terminal, `rotate` log files that stay small.
+//! is written down, `retired` who left, `house` views, `screen` the terminal, `rotate` log files that stay small.
 //! Deliberately absent: decisions about instances. They are made in `fleet/`.
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
@@ -26,6 +26,7 @@ mod output;
 mod poll;
 mod reap;
 mod registry_writer;
+mod retired;
 mod retry;
 mod rotate;
 mod run_loop;

@@ -5,11 +5,12 @@
 //! is compared with what it held when we last saw it: a different `desired` is a person's wish and is kept, everything
 //! else in a row is ours. Fields we do not know stay.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tachi_shared::clock::{Mono, now as read_clock};
-use tachi_shared::id::InstanceId;
+use tachi_shared::id::{Incarnation, InstanceId};
 use tachi_shared::os::{Disk, Storage as _};
 use tachi_shared::registry::{Desired, Registry, RegistryStore, Row, SupervisorRow, hand_edits};
 use tachi_shared::snapshot::Loaded;
@@ -49,12 +50,13 @@ pub(super) struct RegistryWriter {
 impl RegistryWriter {
     /// Keeps the registry of `store` in the name of `supervisor`; `last` is what the file held.
     pub(super) fn new(store: &Store, supervisor: SupervisorRow, last: Option<Registry>) -> Self {
+        let path = store.dir().registry();
         Self {
+            stamp: stamp(&path),
             store: store.registry(),
-            path: store.dir().registry(),
+            path,
             supervisor,
             last,
-            stamp: None,
             pending: false,
             not_before: Mono::ZERO,
             doubt: None,
@@ -67,6 +69,11 @@ impl RegistryWriter {
         self.pending = true;
     }
 
+    /// Keeps the last starts of instances that left, with the next write.
+    pub(super) fn remember(&mut self, retired: &BTreeMap<InstanceId, Incarnation>) {
+        super::retired::remember(&mut self.supervisor, retired);
+    }
+
     /// When to write next, if anything is to be written.
     pub(super) fn due(&self) -> Option<Mono> {
         self.pending.then(|| self.retry.due().unwrap_or(Mono::ZERO).max(self.not_before))
@@ -77,13 +84,22 @@ impl RegistryWriter {
         self.retry.failing_for(now)
     }
 
-    /// Writes the rows if they are due, trying the lock for `wait`; returns the wishes found on the way.
-    pub(super) fn flush(&mut self, rows: impl FnOnce() -> Vec<Row>, now: Mono, wait: Duration) -> Vec<Event> {
-        if self.due().is_none_or(|due| due > now && wait.is_zero()) {
-            return Vec::new();
+    /// Writes the rows if they are due, trying the lock for `wait`; returns what was found on the way. A file that somebody
+    /// else has just put there is looked at first: if it is in doubt, only a last write goes over it.
+    pub(super) fn flush(&mut self, rows: impl FnOnce() -> Vec<Row>, now: Mono, wait: Duration) -> Looked {
+        let is_due = |writer: &Self| writer.due().is_some_and(|due| due <= now || !wait.is_zero());
+        if !is_due(self) {
+            return Looked::default();
         }
+        let mut looked = self.look(now);
+        if is_due(self) {
+            looked.edits.extend(self.write(rows(), now, wait));
+        }
+        looked
+    }
+
+    fn write(&mut self, rows: Vec<Row>, now: Mono, wait: Duration) -> Vec<Event> {
         let began = read_clock().mono;
-        let rows = rows();
         let (last, supervisor) = (self.last.as_ref(), self.supervisor.clone());
         let written = self.store.update(wait, |registry| {
             let edits = last.map(|last| hand_edits(last, registry)).unwrap_or_default();
@@ -94,7 +110,7 @@ impl RegistryWriter {
         match written {
             Ok((edits, registry)) => {
                 self.last = Some(registry);
-                self.stamp = self.stamp_now();
+                self.stamp = stamp(&self.path);
                 self.pending = false;
                 self.retry.worked();
                 let ended = read_clock().mono;
@@ -118,11 +134,11 @@ impl RegistryWriter {
 
     /// Looks whether somebody else has replaced the file.
     pub(super) fn look(&mut self, now: Mono) -> Looked {
-        let stamp = self.stamp_now();
-        if stamp == self.stamp {
+        let found = stamp(&self.path);
+        if found == self.stamp {
             return Looked::default();
         }
-        self.stamp = stamp;
+        self.stamp = found;
         match self.store.load() {
             Ok(Loaded::Good(registry)) => {
                 let edits = self.last.as_ref().map(|last| hand_edits(last, &registry)).unwrap_or_default();
@@ -168,10 +184,11 @@ impl RegistryWriter {
             _ => None,
         }
     }
+}
 
-    fn stamp_now(&self) -> Option<(u64, i128)> {
-        Disk.stat(&self.path).ok().map(|stat| (stat.ino, stat.mtime_ns))
-    }
+/// Which version of a file this is.
+fn stamp(path: &Path) -> Option<(u64, i128)> {
+    Disk.stat(path).ok().map(|stat| (stat.ino, stat.mtime_ns))
 }
 
 /// Our rows with the unknown fields of the file's, and with the wishes in it.

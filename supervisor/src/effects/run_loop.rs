@@ -22,7 +22,7 @@ use super::house::House;
 use super::journal::Journal;
 use super::poll::{DOORBELL, HINTS, Poll, SIGNALS, Token};
 use super::reap::{self, OomCounter};
-use super::registry_writer::RegistryWriter;
+use super::registry_writer::{Looked, RegistryWriter};
 use super::rotate::Rotated;
 use super::screen::Screen;
 use super::signals;
@@ -212,7 +212,17 @@ impl Supervisor {
         if std::mem::take(&mut self.later.rows) {
             self.screen.rows(|| rows(fleet, table, now));
         }
-        self.events.extend(self.registry.flush(|| rows(fleet, table, now), now.mono, wait));
+        self.registry.remember(fleet.retired());
+        let looked = self.registry.flush(|| rows(fleet, table, now), now.mono, wait);
+        self.take_look(looked, now);
+    }
+
+    /// Passes on what hands did to the registry.
+    fn take_look(&mut self, looked: Looked, now: Now) {
+        self.events.extend(looked.edits);
+        if let Some(why) = looked.rejected {
+            self.record(event::Event::new(now.wall, "rejected", why));
+        }
     }
 
     fn help_stuck_locks(&mut self, now: Now) {
@@ -230,6 +240,7 @@ impl Supervisor {
     /// The last things written, now with some patience.
     fn leave(&mut self) {
         let now = clock::now();
+        self.registry.remember(self.fleet.retired());
         self.registry.leave(|| rows(&self.fleet, &self.table, now), now.mono, LAST_WAIT);
         for reply in std::mem::take(&mut self.later.replies) {
             let _ = self.doors.answer(&reply);
@@ -302,10 +313,7 @@ impl Supervisor {
         }
         if where_to & door::REGISTRY != 0 {
             let looked = self.registry.look(now.mono);
-            self.events.extend(looked.edits);
-            if let Some(why) = looked.rejected {
-                self.record(event::Event::new(now.wall, "rejected", why));
-            }
+            self.take_look(looked, now);
         }
         if self.registry.doubt().is_some_and(|at| at <= now.mono)
             && let Some(why) = self.registry.judge(now.mono)

@@ -136,7 +136,7 @@ impl Trees {
                 let found = if self.fell_to_others(&wait) { &everybody } else { &children };
                 let members = members(&wait, self.led.get(&wait.id), &found.processes);
                 if wait.kill {
-                    members.iter().for_each(|process| kill(process));
+                    members.iter().for_each(kill);
                 }
                 let news = members.iter().filter(|it| known.insert((it.pid, it.pid_start))).count();
                 // Somebody who died while we looked may have left children that we did not see.

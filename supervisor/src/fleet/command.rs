@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Map, Value};
 use tachi_shared::command::Verb;
 use tachi_shared::id::{CommandId, InstanceId};
-use tachi_shared::registry::Desired;
+use tachi_shared::registry::{Desired, Registry, select};
+use tachi_shared::snapshot::Document as _;
 
 use super::action::Action;
 use super::next::Step;
@@ -83,16 +84,24 @@ impl Step<'_> {
 
     /// The instances meant, or an answer naming the selectors that mean nobody, and who there is.
     fn targets(&mut self, command: CommandId, targets: &[String]) -> Option<(CommandId, Vec<InstanceId>)> {
-        let text = match self.fleet.select(targets) {
+        let text = match self.select(targets) {
             Ok(_) if targets.is_empty() => "no instance was named".to_owned(),
             Ok(ids) => return Some((command, ids)),
-            Err(unknown) => {
-                let there: Vec<&str> = self.fleet.order.iter().map(InstanceId::as_str).take(20).collect();
-                format!("no such instance: {} (there are {})", unknown.join(", "), there.join(", "))
-            }
+            Err(error) => match error.hint() {
+                Some(hint) => format!("{error} ({hint})"),
+                None => error.to_string(),
+            },
         };
         self.refuse(command, NOBODY, text);
         None
+    }
+
+    /// The instances meant, of those who stay.
+    fn select(&self, targets: &[String]) -> tachi_shared::Result<Vec<InstanceId>> {
+        let mut registry = Registry::empty();
+        registry.instances = super::rows(self.fleet, self.now);
+        registry.instances.retain(|row| self.fleet.get(&row.instance_id).is_some_and(|i| !i.leaving));
+        select(&registry, targets)
     }
 
     fn kill(&mut self, command: CommandId, targets: &[String], signal: &str) {

@@ -2,7 +2,7 @@
 //!
 //! `state` what is known, `event` what can happen, `action` what can be asked for, `next` the one function between them.
 //! Its parts by subject: `begin` (taking a directory, adoption), `start`, `stop`, `death`, `settle`, `command`, `reply`, `scale`,
-//! `watchdog`. Rules that need no fleet: `restart` (backoff and limits), `brake` (many failing alike), `select`.
+//! `watchdog`. Rules that need no fleet: `restart` (backoff and limits), `brake` (many failing alike).
 //! What others read: `rows` (the registry), `why` (one sentence per state), `words`.
 //!
 //! Invariants, checked over random histories in `tests/fleet`: never two live incarnations of one instance; a requested
@@ -20,7 +20,6 @@ mod reply;
 pub mod restart;
 mod rows;
 mod scale;
-mod select;
 mod settle;
 mod start;
 pub mod state;

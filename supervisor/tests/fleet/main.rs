@@ -1,4 +1,11 @@
 //! The supervisor's mind, from outside: scripts with their expected actions, and random histories with their invariants.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests stop at the first surprise, and a replayed history is told aloud"
+)]
 
 mod adoption;
 mod commands;

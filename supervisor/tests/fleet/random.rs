@@ -115,7 +115,7 @@ fn step(world: &mut World) {
 fn history(seed: u64, trace: bool) -> u64 {
     let mut dice = Dice::new(seed ^ 0x00c0_ffee);
     let mut world = World::new(seed, fleet_of(&mut dice), trace);
-    for _ in 0..dice.below(60) {
+    for _ in 0..dice.below(45) {
         if world.exited {
             break;
         }

@@ -19,11 +19,11 @@ const ROLES: [&str; 4] = ["explorer", "builder", "reflector", "coordinator"];
 /// Moment of boot is not moment of start: scripts begin here.
 const START_MS: u64 = 1_000_000;
 
-pub fn id(k: u32) -> InstanceId {
+pub(crate) fn id(k: u32) -> InstanceId {
     InstanceId::new(&format!("instance_{k}")).unwrap()
 }
 
-pub fn spec(k: u32) -> Spec {
+pub(crate) fn spec(k: u32) -> Spec {
     let role = ROLES[(k as usize + 3) % 4];
     Spec {
         id: id(k),
@@ -48,7 +48,7 @@ pub fn spec(k: u32) -> Spec {
     }
 }
 
-pub fn settings(n: u32) -> Settings {
+pub(crate) fn settings(n: u32) -> Settings {
     Settings {
         state: PathBuf::from("/state"),
         workspace: PathBuf::from("/work"),
@@ -63,41 +63,41 @@ pub fn settings(n: u32) -> Settings {
     }
 }
 
-pub fn at(ms: u64) -> Now {
+pub(crate) fn at(ms: u64) -> Now {
     let wall = Timestamp::from_unix(1_700_000_000).after(Duration::from_millis(ms));
     Now { wall, mono: Mono::from_millis(START_MS + ms) }
 }
 
-pub fn process(k: u32, incarnation: u32) -> ProcessRef {
+pub(crate) fn process(k: u32, incarnation: u32) -> ProcessRef {
     ProcessRef { pid: k * 1000 + incarnation, pid_start: 7, boot_id: "boot".to_owned() }
 }
 
-pub fn began(rows: Vec<Row>, alive: Vec<(InstanceId, Incarnation, ProcessRef)>) -> Event {
+pub(crate) fn began(rows: Vec<Row>, alive: Vec<(InstanceId, Incarnation, ProcessRef)>) -> Event {
     Event::Began { rows, alive, boot_id: "boot".to_owned(), latched: false }
 }
 
-pub fn command(name: &str, verb: Verb) -> Event {
+pub(crate) fn command(name: &str, verb: Verb) -> Event {
     Event::Command { command: CommandId::new(name).unwrap(), verb, from: "test".to_owned() }
 }
 
-pub fn died(k: u32, incarnation: u32, how: How) -> Event {
+pub(crate) fn died(k: u32, incarnation: u32, how: How) -> Event {
     Event::Died { id: id(k), incarnation: Incarnation(incarnation), how, oom: false, last_line: None }
 }
 
 /// A fleet, and the moment it is at.
-pub struct Scene {
-    pub fleet: Fleet,
-    pub now: Now,
-    pub actions: Vec<Action>,
+pub(crate) struct Scene {
+    pub(crate) fleet: Fleet,
+    pub(crate) now: Now,
+    pub(crate) actions: Vec<Action>,
 }
 
 impl Scene {
-    pub fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self { fleet: Fleet::new(settings), now: at(0), actions: Vec::new() }
     }
 
     /// One event; the actions are kept until the next.
-    pub fn give(&mut self, ms: u64, event: Event) -> &[Action] {
+    pub(crate) fn give(&mut self, ms: u64, event: Event) -> &[Action] {
         self.tick_until(ms);
         self.now = at(ms);
         self.actions = next(&mut self.fleet, event, self.now);
@@ -119,7 +119,7 @@ impl Scene {
     }
 
     /// Runs a script, comparing line by line.
-    pub fn check(&mut self, script: &str) {
+    pub(crate) fn check(&mut self, script: &str) {
         for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (given, expected) = line.split_once("=>").unwrap_or((line, ""));
             let mut words = given.split_whitespace();
@@ -137,12 +137,12 @@ impl Scene {
         }
     }
 
-    pub fn row(&self, k: u32) -> Row {
+    pub(crate) fn row(&self, k: u32) -> Row {
         rows(&self.fleet, self.now).into_iter().find(|row| row.instance_id == id(k)).unwrap()
     }
 
     /// Kinds of the events recorded by the last step.
-    pub fn recorded(&self) -> Vec<String> {
+    pub(crate) fn recorded(&self) -> Vec<String> {
         let kind = |action: &Action| match action {
             Action::Record(event) => Some(event.kind.clone()),
             _ => None,
@@ -151,11 +151,11 @@ impl Scene {
     }
 
     /// Every instance spawned and ready at 10 ms.
-    pub fn running(n: u32) -> Self {
+    pub(crate) fn running(n: u32) -> Self {
         Self::running_with(&settings(n))
     }
 
-    pub fn running_with(settings: &Settings) -> Self {
+    pub(crate) fn running_with(settings: &Settings) -> Self {
         let mut scene = Self::new(settings);
         scene.give(0, began(Vec::new(), Vec::new()));
         for k in 1..=u32::try_from(settings.specs.len()).unwrap() {
@@ -194,7 +194,7 @@ fn verb(words: &[&str]) -> Verb {
 }
 
 /// One event from the words of a script line.
-pub fn parse(words: &[&str], ms: u64) -> Event {
+pub(crate) fn parse(words: &[&str], ms: u64) -> Event {
     let of = |text: &str| {
         let (k, incarnation) = start(text);
         (k, id(k), Incarnation(incarnation))
@@ -254,7 +254,7 @@ pub fn parse(words: &[&str], ms: u64) -> Event {
 }
 
 /// Actions in the words of the scripts.
-pub fn shown(actions: &[Action]) -> Vec<String> {
+pub(crate) fn shown(actions: &[Action]) -> Vec<String> {
     let short = |id: &InstanceId| id.as_str().trim_start_matches("instance_").to_owned();
     let show = |action: &Action| {
         Some(match action {
@@ -278,6 +278,6 @@ pub fn shown(actions: &[Action]) -> Vec<String> {
 }
 
 /// A running fleet of `n` under a script.
-pub fn check(n: u32, script: &str) {
+pub(crate) fn check(n: u32, script: &str) {
     Scene::running(n).check(script);
 }

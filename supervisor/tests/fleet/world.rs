@@ -18,25 +18,25 @@ use tachi_shared::registry::{Desired, Row};
 use super::scene::{at, id};
 
 /// xorshift64*: small, seeded, the same everywhere.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
     }
 
-    pub fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    pub fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         let bound = u64::try_from(all.len()).unwrap();
         (bound > 0).then(|| &all[usize::try_from(self.below(bound)).unwrap()])
     }
@@ -53,11 +53,11 @@ struct Tree {
 }
 
 /// The world.
-pub struct World {
-    pub dice: Dice,
-    pub fleet: Fleet,
+pub(crate) struct World {
+    pub(crate) dice: Dice,
+    pub(crate) fleet: Fleet,
     settings: Settings,
-    pub ms: u64,
+    pub(crate) ms: u64,
     trees: BTreeMap<InstanceId, Tree>,
     queue: BTreeMap<InstanceId, VecDeque<Event>>,
     highest: BTreeMap<InstanceId, Incarnation>,
@@ -69,14 +69,14 @@ pub struct World {
     told: BTreeMap<(InstanceId, Incarnation), u32>,
     commands: u64,
     replies: BTreeMap<CommandId, u32>,
-    pub exited: bool,
-    pub spawns: u64,
+    pub(crate) exited: bool,
+    pub(crate) spawns: u64,
     wake_at: Option<Mono>,
     trace: bool,
 }
 
 impl World {
-    pub fn new(seed: u64, settings: Settings, trace: bool) -> Self {
+    pub(crate) fn new(seed: u64, settings: Settings, trace: bool) -> Self {
         let mut world = Self {
             dice: Dice::new(seed),
             fleet: Fleet::new(&settings),
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// A new supervisor, from the saved registry and what lives.
-    pub fn take_over(&mut self) {
+    pub(crate) fn take_over(&mut self) {
         self.fleet = Fleet::new(&self.settings).with_retired(self.saved_retired.clone());
         self.queue.clear();
         let lives = |(id, tree): (&InstanceId, &Tree)| {
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// One event, its actions, and the judgement.
-    pub fn give(&mut self, event: Event) {
+    pub(crate) fn give(&mut self, event: Event) {
         if self.trace {
             println!("{:>8} {event:?}", self.ms);
         }
@@ -343,7 +343,7 @@ impl World {
     }
 
     /// The leader ends; `oom` as the kernel would count it.
-    pub fn end_leader(&mut self, id: &InstanceId, how: How, oom: bool) {
+    pub(crate) fn end_leader(&mut self, id: &InstanceId, how: How, oom: bool) {
         let Some(tree) = self.trees.get_mut(id).filter(|tree| tree.leader) else { return };
         tree.leader = false;
         let incarnation = tree.incarnation;
@@ -353,7 +353,7 @@ impl World {
     }
 
     /// Delivers the next waiting event of one instance, if any.
-    pub fn deliver(&mut self) -> bool {
+    pub(crate) fn deliver(&mut self) -> bool {
         let waiting: Vec<InstanceId> =
             self.queue.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| id.clone()).collect();
         let Some(id) = self.dice.pick(&waiting).cloned() else { return false };
@@ -367,7 +367,7 @@ impl World {
     }
 
     /// A living leader tells about itself.
-    pub fn beat(&mut self, id: &InstanceId, ready: bool, paused: bool) {
+    pub(crate) fn beat(&mut self, id: &InstanceId, ready: bool, paused: bool) {
         let Some(tree) = self.trees.get(id).filter(|tree| tree.leader && !tree.frozen) else { return };
         let (id, incarnation, now) = (id.clone(), tree.incarnation, at(self.ms));
         let (progress_at, at, doing) = (now.mono, now.wall, format!("step {}", self.ms % 3));
@@ -375,7 +375,7 @@ impl World {
     }
 
     /// News about a start that is long over.
-    pub fn old_news(&mut self, id: &InstanceId) {
+    pub(crate) fn old_news(&mut self, id: &InstanceId) {
         let current = self.highest.get(id).copied().unwrap_or_default();
         let Some(old) = current.0.checked_sub(1) else { return };
         let (id, incarnation) = (id.clone(), Incarnation(old));
@@ -389,31 +389,31 @@ impl World {
         self.give(event);
     }
 
-    pub fn ask(&mut self, verb: Verb) {
+    pub(crate) fn ask(&mut self, verb: Verb) {
         self.commands += 1;
         let command = CommandId::new(&format!("c{}", self.commands)).unwrap();
         self.replies.entry(command.clone()).or_default();
         self.give(Event::Command { command, verb, from: "test".to_owned() });
     }
 
-    pub fn touch_stop_file(&mut self, present: bool) {
+    pub(crate) fn touch_stop_file(&mut self, present: bool) {
         self.stop_file = present;
         self.give(Event::StopFile { present, text: "by hand".to_owned() });
     }
 
     /// Ids the dice may choose from: those of the specs, one added by scale, one that never exists.
-    pub fn some_id(&mut self) -> InstanceId {
+    pub(crate) fn some_id(&mut self) -> InstanceId {
         id(1 + u32::try_from(self.dice.below(5)).unwrap())
     }
 
     /// The loop was held up: nothing happens for so long.
-    pub fn freeze(&mut self, ms: u64) {
+    pub(crate) fn freeze(&mut self, ms: u64) {
         self.ms += ms;
         self.give(Event::Tick);
     }
 
     /// Time passes, and every deadline is met.
-    pub fn pass(&mut self, ms: u64) {
+    pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.ms + ms;
         while let Some(wake) = self.wake_at.filter(|wake| *wake <= at(end).mono && !self.exited) {
             let ahead = u64::try_from(wake.since(at(self.ms).mono).as_millis()).unwrap();
@@ -427,7 +427,7 @@ impl World {
     }
 
     /// Nothing bad happens any more: everything waiting is delivered, the living say so, time passes until all is well.
-    pub fn calm(&mut self, ms: u64) {
+    pub(crate) fn calm(&mut self, ms: u64) {
         let end = self.ms + ms;
         while !self.exited && self.ms < end && self.restless() {
             while !self.exited && self.deliver() {}
@@ -462,7 +462,7 @@ impl World {
     }
 
     /// After calm: what is wanted is what is, everybody was answered, every death was told once.
-    pub fn judge_calm(&self) {
+    pub(crate) fn judge_calm(&self) {
         for (id, instance) in &self.fleet.instances {
             assert!(self.as_wanted(instance), "{id} is not as wanted: {instance:?}");
         }

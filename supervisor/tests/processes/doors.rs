@@ -46,6 +46,7 @@ fn a_desired_state_edited_by_hand_is_obeyed() {
     let mut stage = Stage::sleepers(&["a", "b"]);
     stage.up_and_ready(2);
     let b = stage.pid("b");
+    stage.wait_for_quiet();
     let mut registry = stage.registry();
     registry["instances"][0]["desired"] = "stopped".into();
     registry["instances"][0]["note"] = "mine".into();
@@ -66,6 +67,7 @@ fn a_registry_broken_by_hand_is_reported_and_put_right_and_nobody_dies() {
     let mut stage = Stage::sleepers(&["a"]);
     stage.up_and_ready(1);
     let a = stage.pid("a");
+    stage.wait_for_quiet();
     fs::write(stage.state().join("registry.json"), "{ \"schema\": 1,\n  oops").unwrap();
     let rejected = stage
         .wait("it is reported", |stage| stage.events().into_iter().find(|event| event["kind"] == "rejected"));

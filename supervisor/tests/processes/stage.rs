@@ -148,6 +148,14 @@ impl Stage {
         }
     }
 
+    /// Waits until the supervisor has not written the registry for a moment, so that a hand does not cross its write.
+    pub(crate) fn wait_for_quiet(&self) {
+        self.wait("the registry is quiet", |stage| {
+            let written = fs::metadata(stage.state().join("registry.json")).ok()?.modified().ok()?;
+            (written.elapsed().ok()? > Duration::from_millis(300)).then_some(())
+        });
+    }
+
     /// Processes that carry `word` in their arguments.
     pub(crate) fn processes_with(&self, word: &str) -> Vec<u32> {
         pids().into_iter().filter(|pid| arguments(*pid).contains(word)).collect()
