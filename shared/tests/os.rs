@@ -187,11 +187,11 @@ fn a_lock_file_that_was_moved_away_is_noticed_soon() {
     let path = dir.path().join("x.lock");
     drop(FileLock::take(&path, "warm", Duration::ZERO).unwrap());
     std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
-    let takes = (1..).find(|_| {
+    let noticed = (1..=64).any(|_| {
         drop(FileLock::take(&path, "test", Duration::ZERO).unwrap());
         path.exists()
     });
-    assert!(takes.unwrap() <= 64);
+    assert!(noticed);
 }
 
 #[test]
