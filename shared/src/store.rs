@@ -163,9 +163,6 @@ impl Store {
 
 /// Refuses a directory with foreign content.
 fn check_free(root: &Path, names: &[String]) -> Result<()> {
-    if root::exists(&StateDir::new(root).mark()) {
-        return Ok(());
-    }
     let unfinished = |name: &str| {
         let internal = StateDir::new(root).internal();
         name == ".tachi"
@@ -177,6 +174,8 @@ fn check_free(root: &Path, names: &[String]) -> Result<()> {
     foreign.sort_unstable();
     match foreign.first() {
         None => Ok(()),
+        // Another first start may have finished between our two looks.
+        Some(_) if root::exists(&StateDir::new(root).mark()) => Ok(()),
         Some(first) => {
             Err(refused(root, &format!("it is not empty (there is {first}) and no state directory of ours")))
         }

@@ -143,7 +143,12 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Store(error) => error.hint(),
+            Self::Store(error) => error.hint().or_else(|| match error {
+                tachi_shared::Error::Io { .. } => {
+                    Some("check the path, or choose another with --state".to_owned())
+                }
+                _ => None,
+            }),
             Self::Usage { hint, .. } | Self::TimedOut { hint, .. } => Some(hint.clone()),
             Self::Config { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
             Self::NoState { .. } => {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tachi::render::{self, Header, Progress, Shown, Supervisor};
 use tachi_shared::clock::Timestamp;
@@ -300,4 +301,24 @@ fn m04_progress_is_files_in_finished_parts_of_all_parts() {
         board.tasks.insert(task.id.clone(), task);
     }
     assert_eq!(Progress::of(&board), Some(Progress { done: 40, total: 100 }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_of_an_agent_moves_the_cursor_or_outgrows_its_room(text in any::<String>(), columns in 0_usize..60) {
+        let clean = render::text::clean(&text);
+        prop_assert!(!clean.chars().any(char::is_control), "{clean:?}");
+        prop_assert!(render::text::width(&render::text::fit(&clean, columns)) <= columns);
+    }
+
+    #[test]
+    fn no_line_of_the_status_table_is_wider_than_the_terminal(doing in any::<String>(), columns in 20_usize..200) {
+        let rows = [row("instance_1", "explorer", "ready", json!({ "doing": doing }))];
+        let text = plain(&render::status(&header(), &shown(&rows), columns));
+        for line in text.lines() {
+            prop_assert!(render::text::width(line) <= columns, "{columns}: {line:?}");
+        }
+    }
 }

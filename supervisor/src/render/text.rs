@@ -66,6 +66,8 @@ pub fn fit(text: &str, columns: usize) -> String {
 #[must_use]
 pub fn wrap(parts: &[String], columns: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
+    // Room for the comma that follows when another line does.
+    let columns = columns.saturating_sub(1);
     for part in parts {
         match lines.last_mut() {
             Some(line) if width(line) + 2 + width(part) <= columns => {

@@ -84,9 +84,10 @@ fn an_instance_that_runs_already_is_not_started_twice() {
     team.start("x", "explorer");
     wait_until("ready", || team.is_ready("x", 1));
     let pid = team.workers[0].id().to_string();
-    let second = team.command("x", "explorer").stderr(Stdio::piped()).output().unwrap();
-    assert_eq!(second.status.code(), Some(75));
-    let line = String::from_utf8(second.stderr).unwrap();
+    let mut second = team.command("x", "explorer").stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(end_of(&mut second).code(), Some(75));
+    let mut line = String::new();
+    second.stderr.take().unwrap().read_to_string(&mut line).unwrap();
     assert_eq!(line.lines().count(), 1, "{line}");
     assert!(line.contains("already running") && line.contains(&pid), "{line}");
     assert!(team.is_ready("x", 1), "the first one is not disturbed");
@@ -130,7 +131,7 @@ fn bad_words_are_one_clear_line_and_exit_code_2() {
 
 #[test]
 fn m09_a_stop_in_the_middle_of_the_survey_takes_less_than_two_seconds_and_frees_the_task() {
-    let mut team = Team::new(3_000);
+    let mut team = Team::plain(1_500);
     let worker = team.start("x", "explorer");
     wait_until("work", || team.state_of("x").is_some_and(|state| state.hook.is_some()));
     let asked = Instant::now();

@@ -46,20 +46,9 @@ impl Drop for Team {
 }
 
 impl Team {
-    /// A workspace with `files` small files under git.
+    /// A workspace with `files` small files, under git.
     pub(crate) fn new(files: usize) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let team = Self { place, workers: Vec::new() };
-        for number in 0..files {
-            let folder = team.workspace().join(format!("d{}", number / 50));
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(
-                folder.join(format!("f{number}.rs")),
-                format!("fn f{number}() {{}}\n// TODO: {number}\n"),
-            )
-            .unwrap();
-        }
-        fs::create_dir_all(team.workspace()).unwrap();
+        let team = Self::plain(files);
         for arguments in [
             &["init", "-q"][..],
             &["add", "-A"],
@@ -77,6 +66,22 @@ impl Team {
         ] {
             let done = Command::new("git").args(arguments).current_dir(team.workspace()).status().unwrap();
             assert!(done.success());
+        }
+        team
+    }
+
+    /// The same without git.
+    pub(crate) fn plain(files: usize) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let team = Self { place, workers: Vec::new() };
+        fs::create_dir_all(team.workspace()).unwrap();
+        for number in 0..files {
+            let folder = team.workspace().join(format!("d{}", number / 100));
+            if number % 100 == 0 {
+                fs::create_dir_all(&folder).unwrap();
+            }
+            let text = format!("fn f{number}() {{}}\n// TODO: {number}\n");
+            fs::write(folder.join(format!("f{number}.rs")), text).unwrap();
         }
         team
     }

@@ -135,3 +135,7 @@ fn looks(board: &Board, proposal: &str, who: &InstanceId) -> bool {
 fn natural(id: &InstanceId) -> (usize, &str) {
     (id.as_str().len(), id.as_str())
 }
+
+#[cfg(test)]
+#[path = "duty_tests.rs"]
+mod tests;
