@@ -17,7 +17,7 @@ use tachi_shared::layout::{StateDir, Topic};
 use tachi_shared::log::{Cursor, Durability, Entry, Log};
 use tachi_shared::os::disk::DiskFile;
 use tachi_shared::os::place::{Sync, place};
-use tachi_shared::os::{Disk, FileLock, Handle, OpenMode, Stat, Storage};
+use tachi_shared::os::{Disk, Extent, FileLock, Handle, OpenMode, Stat, Storage};
 use tachi_shared::{Error, Result};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -76,6 +76,14 @@ struct FaultyFile {
 impl Handle for FaultyFile {
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()
+    }
+
+    fn extent(&self) -> io::Result<Extent> {
+        self.file.extent()
+    }
+
+    fn tell(&self) -> io::Result<u64> {
+        self.file.tell()
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -182,6 +182,19 @@ fn s_23_20_a_lock_file_that_was_deleted_is_not_trusted() {
 }
 
 #[test]
+fn a_lock_file_that_was_moved_away_is_noticed_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.lock");
+    drop(FileLock::take(&path, "warm", Duration::ZERO).unwrap());
+    std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+    let takes = (1..).find(|_| {
+        drop(FileLock::take(&path, "test", Duration::ZERO).unwrap());
+        path.exists()
+    });
+    assert!(takes.unwrap() <= 64);
+}
+
+#[test]
 fn lock_files_are_private_to_the_owner_and_stay() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.lock");

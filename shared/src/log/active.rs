@@ -6,15 +6,15 @@ use super::epoch::{EPOCH_STEP, Epoch};
 use super::writer::{Durability, Log};
 use super::{frame, segment, tail};
 use crate::error::{Context as _, Error, Result};
-use crate::os::{Handle as _, OpenMode, Stat, Storage};
+use crate::os::{Handle as _, OpenMode, Storage};
 
 /// The newest segment and its end as we left it.
 pub(super) struct Active<F> {
     pub(super) file: F,
     /// First number of the segment.
     pub(super) base: u64,
-    /// Size and time after our last look.
-    pub(super) end: Stat,
+    /// Its size as we left it.
+    pub(super) end: u64,
     /// Last number given.
     pub(super) last: u64,
 }
@@ -24,16 +24,15 @@ impl<S: Storage> Log<S> {
     pub(super) fn ready(&mut self) -> Result<&mut Active<S::File>> {
         let trusted = match &self.active {
             Some(active) => {
-                let stat = active.file.stat().context("look at", &self.dir)?;
-                (stat.nlink > 0).then_some((stat.size, stat.mtime_ns))
-                    == Some((active.end.size, active.end.mtime_ns))
+                let extent = active.file.extent().context("look at", &self.dir)?;
+                extent.nlink > 0 && extent.size == active.end
             }
             None => false,
         };
         if !trusted {
             self.reopen()?;
         }
-        let full = |active: &Active<S::File>| self.distrusted || active.end.size >= self.segment_bytes;
+        let full = |active: &Active<S::File>| self.distrusted || active.end >= self.segment_bytes;
         if self.active.as_ref().is_some_and(|active| active.last >= active.base && full(active)) {
             self.begin_next(0)?;
         }
@@ -52,7 +51,7 @@ impl<S: Storage> Log<S> {
         };
         let path = segment::path(&self.dir, base);
         let file = self.storage.open(&path, OpenMode::Append).context("open", &path)?;
-        let size = file.stat().context("look at", &path)?.size;
+        let size = file.extent().context("look at", &path)?.size;
         let mut end = tail::inspect(&file, size).context("read", &path)?;
         tail::repair(&self.storage, &file, &path, &self.rejected, &mut end)?;
         let other_boot = known.as_ref().is_some_and(|epoch| epoch.boot_id != self.boot);
@@ -61,7 +60,7 @@ impl<S: Storage> Log<S> {
         }
         let last = end.last.unwrap_or_default().max(base.saturating_sub(1)).max(self.floor);
         let sealed = end.sealed && last >= base;
-        let end = file.stat().context("look at", &path)?;
+        let end = file.extent().context("look at", &path)?.size;
         self.active = Some(Active { file, base, end, last });
         self.floor = last;
         if other_boot {
@@ -115,7 +114,7 @@ impl<S: Storage> Log<S> {
         let path = segment::path(&self.dir, base);
         let file = self.storage.open(&path, OpenMode::Create).context("create", &path)?;
         self.storage.sync_dir(&self.dir).context("sync", &self.dir)?;
-        let end = file.stat().context("look at", &path)?;
+        let end = file.extent().context("look at", &path)?.size;
         self.floor = base - 1;
         self.active = Some(Active { file, base, end, last: base - 1 });
         self.note_epoch(base - 1)

@@ -23,7 +23,8 @@ pub(super) enum Line {
 /// nothing appended if it plainly is not.
 pub(super) fn write(into: &mut Vec<u8>, seq: u64, record: &str) -> bool {
     let Some(rest) = record.strip_prefix('{') else { return false };
-    if !rest.ends_with('}') || record.bytes().any(|byte| byte == b'\n' || byte == 0) {
+    let bytes = record.as_bytes();
+    if !rest.ends_with('}') || bytes.contains(&b'\n') || bytes.contains(&0) {
         return false;
     }
     into.extend_from_slice(PREFIX);

@@ -2,7 +2,7 @@
 //!
 //! The reader never repairs and never waits. Whatever does not fit (the file was cut, replaced, shifted by hand) makes it
 //! look for its place again by sequence number; what it cannot find again it reports with exact bounds. Idle, one look costs
-//! one `fstat`.
+//! one `statx`.
 
 use std::io;
 use std::path::PathBuf;
@@ -153,39 +153,40 @@ impl<S: Storage> LogReader<S> {
     /// Takes complete lines from the open segment.
     fn look(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<Look> {
         let Some(file) = &self.open else { return Ok(Look::Lost) };
-        let stat = file.stat().context("look at", &self.dir)?;
+        let extent = file.extent().context("look at", &self.dir)?;
         let offset = self.cursor.offset;
-        if stat.size == offset && stat.nlink > 0 {
+        if extent.size == offset && extent.nlink > 0 {
             return Ok(Look::Nothing);
         }
-        if stat.nlink == 0 && stat.size <= offset {
+        if extent.nlink == 0 && extent.size <= offset {
             return Ok(Look::Lost);
         }
-        if stat.size < offset {
-            out.push(Entry::Gap(cut(self.cursor.segment, offset, stat.size)));
+        if extent.size < offset {
+            out.push(Entry::Gap(cut(self.cursor.segment, offset, extent.size)));
             return Ok(Look::Lost);
         }
         // One byte more in front: it must be the end of the line before, else the file was changed under us.
         let behind = u64::from(offset > 0);
         let mut length =
-            CHUNK.max(1024 * max.saturating_sub(out.len()).min(256) as u64).min(stat.size - offset) + behind;
+            CHUNK.max(1024 * max.saturating_sub(out.len()).min(256) as u64).min(extent.size - offset)
+                + behind;
         loop {
             let mut buffer = std::mem::take(&mut self.buffer);
             segment::read_into(file, &mut buffer, offset - behind, length).context("read", &self.dir)?;
             let whole = behind == 0 || buffer.first() == Some(&b'\n');
             let lines = buffer.get(usize::from(behind == 1)..).unwrap_or_default();
             let has_line = lines.contains(&b'\n');
-            let at_end = offset - behind + length >= stat.size;
+            let at_end = offset - behind + length >= extent.size;
             if whole && !has_line && !at_end {
                 self.buffer = buffer;
-                length = (length * 4).min(stat.size - offset + behind);
+                length = (length * 4).min(extent.size - offset + behind);
                 continue;
             }
             let look = if !whole {
                 Look::Lost
             } else if has_line {
                 self.take_lines(lines, max, out)
-            } else if stat.nlink == 0 {
+            } else if extent.nlink == 0 {
                 Look::Lost
             } else {
                 Look::Nothing
@@ -299,7 +300,7 @@ impl<S: Storage> LogReader<S> {
             return Ok(false);
         }
         let Some(file) = &self.open else { return Ok(false) };
-        let size = file.stat().context("look at", &self.dir)?.size;
+        let size = file.extent().context("look at", &self.dir)?.size;
         let by_number = segment::seek(file, size, seq).context("read", &self.dir)?;
         self.cursor.offset = by_number;
         if base == hint.segment {

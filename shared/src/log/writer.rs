@@ -1,6 +1,6 @@
 //! Writing: one append is one `write(2)` at the end of the newest segment, under the topic's lock.
 //!
-//! The end of the active segment is cached; size and modification time tell whether anybody else wrote since. A rotation by
+//! The end of the active segment is cached; its size tells whether anybody else wrote since. A rotation by
 //! another process changes the size too (the seal), so no directory is looked at on the usual path.
 
 use std::path::PathBuf;
@@ -113,7 +113,7 @@ impl<S: Storage> Log<S> {
         let Some(base) = segment::list(&self.storage, &self.dir)?.pop() else { return Ok(Cursor::default()) };
         let path = segment::path(&self.dir, base);
         let file = self.storage.open(&path, OpenMode::Read).context("open", &path)?;
-        let size = file.stat().context("look at", &path)?.size;
+        let size = file.extent().context("look at", &path)?.size;
         let end = tail::inspect(&file, size).context("read", &path)?;
         let seq = Seq(end.last.unwrap_or_else(|| base.saturating_sub(1)));
         Ok(Cursor { seq, segment: base, offset: end.complete })
@@ -192,18 +192,17 @@ impl<S: Storage> Log<S> {
     /// One write of the buffer; `true` if the end is where it must be.
     fn write_buffer(&mut self) -> Result<bool> {
         let Some(active) = self.active.as_mut() else { return Ok(false) };
-        let (before, length) = (active.end.size, self.buffer.len() as u64);
+        let (before, length) = (active.end, self.buffer.len() as u64);
         let written = active.file.append(&self.buffer);
-        let end = active.file.stat().context("look at", &self.dir);
-        if let (Ok(written), Ok(end)) = (&written, &end)
+        if let Ok(written) = &written
             && *written as u64 == length
         {
-            active.end = *end;
-            return Ok(end.size == before + length);
+            active.end = active.file.tell().context("look at", &self.dir)?;
+            return Ok(active.end == before + length);
         }
-        // Cut a short write off again, unless somebody else's bytes lie behind it; else the next writer repairs.
+        // Cut a short write off again, unless somebody else's bytes lie around it; else the next writer repairs.
         let partial = written.as_ref().map_or(0, |written| *written as u64);
-        if end.is_ok_and(|end| end.size == before + partial && partial > 0) {
+        if partial > 0 && active.file.extent().is_ok_and(|now| now.size == before + partial) {
             let _ = active.file.truncate(before);
         }
         let path = segment::path(&self.dir, active.base);
@@ -217,9 +216,9 @@ impl<S: Storage> Log<S> {
     /// Numbers of the buffer's lines that are whole lines in the file behind `from`: the rest got foreign bytes glued on.
     fn numbers_that_arrived(&self, from: u64) -> Result<Vec<u64>> {
         let Some(active) = &self.active else { return Ok(Vec::new()) };
-        let from = from.min(active.end.size);
+        let from = from.min(active.end);
         let mut bytes = Vec::new();
-        let length = active.end.size - from;
+        let length = active.end - from;
         segment::read_into(&active.file, &mut bytes, from, length).context("read", &self.dir)?;
         let ours: std::collections::BTreeSet<&[u8]> =
             segment::lines(&self.buffer).map(|(_, line)| line).collect();
@@ -248,7 +247,7 @@ impl<S: Storage> LogWriter<'_, S> {
         let mut first = None;
         for _ in 0..=ATTEMPTS {
             let active = self.log.ready()?;
-            let (last, before) = (active.last, active.end.size);
+            let (last, before) = (active.last, active.end);
             if missing.is_empty() {
                 return Ok(Appended { first: Seq(first.unwrap_or(last)), last: Seq(last) });
             }
@@ -289,6 +288,6 @@ impl<S: Storage> LogWriter<'_, S> {
     /// As [`Log::append`].
     pub fn end(&mut self) -> Result<Cursor> {
         let active = self.log.ready()?;
-        Ok(Cursor { seq: Seq(active.last), segment: active.base, offset: active.end.size })
+        Ok(Cursor { seq: Seq(active.last), segment: active.base, offset: active.end })
     }
 }

@@ -10,10 +10,10 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, Open
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, StatxFlags, Timespec, Timestamps, Uid};
 
 use super::lock::FileLock;
-use super::storage::{Handle, OpenMode, Stat, Storage};
+use super::storage::{Extent, Handle, OpenMode, Stat, Storage};
 use crate::clock::{self, Now};
 use crate::error::Result;
 
@@ -38,6 +38,14 @@ impl Handle for DiskFile {
     fn stat(&self) -> io::Result<Stat> {
         let stat = rustix::fs::fstat(&self.file)?;
         Ok(from_stat(&stat))
+    }
+
+    fn extent(&self) -> io::Result<Extent> {
+        extent_of(&self.file)
+    }
+
+    fn tell(&self) -> io::Result<u64> {
+        Ok(rustix::fs::tell(&self.file)?)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -172,6 +180,12 @@ pub(super) fn give_to_directory_owner(path: &Path) -> io::Result<()> {
 /// Widens without naming the type, which is `u32` on some machines and `u64` on others.
 fn wide(number: impl Into<u64>) -> u64 {
     number.into()
+}
+
+/// Size and names of an open file, without looking at its times.
+pub(super) fn extent_of(file: &File) -> io::Result<Extent> {
+    let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::SIZE | StatxFlags::NLINK)?;
+    Ok(Extent { size: found.stx_size, nlink: wide(found.stx_nlink) })
 }
 
 /// What the store needs of `struct stat`; the field types differ between machines.

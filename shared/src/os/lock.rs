@@ -15,13 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::give_to_directory_owner;
+use super::disk::{extent_of, give_to_directory_owner};
 use super::proc_locks;
 use super::slot::{self, Slot};
 use crate::error::{Context as _, Error, Result};
 
 /// Contention of this length is waited out by short naps: the usual critical section is 50 µs.
 const NAPPING: Duration = Duration::from_millis(1);
+/// A lock file that was moved away keeps its names; every so many takes its path is looked up, which costs as much as all the
+/// rest. A deleted or replaced one has no name left and is noticed at once.
+const TAKES_PER_LOOKUP: u32 = 64;
 /// How long [`AliveLock::take`] retries, since a probe holds the lock for some microseconds.
 const PROBE_GRACE: Duration = Duration::from_secs(1);
 
@@ -31,6 +34,8 @@ pub(super) struct LockFile {
     file: File,
     dev: u64,
     ino: u64,
+    /// Takes since it was opened.
+    takes: u32,
 }
 
 impl LockFile {
@@ -47,7 +52,7 @@ impl LockFile {
             other => other?,
         };
         let stat = rustix::fs::fstat(&file)?;
-        Ok(Self { file, dev: stat.st_dev, ino: stat.st_ino })
+        Ok(Self { file, dev: stat.st_dev, ino: stat.st_ino, takes: 0 })
     }
 
     /// Tries once; `false` = somebody else has it.
@@ -80,6 +85,15 @@ impl LockFile {
     /// Whether `path` still names this very file.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         rustix::fs::stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (self.dev, self.ino))
+    }
+
+    /// As [`LockFile::is_at`], most of the time without looking the path up.
+    fn is_still_at(&mut self, path: &Path) -> bool {
+        self.takes = self.takes.wrapping_add(1);
+        if self.takes.is_multiple_of(TAKES_PER_LOOKUP) {
+            return self.is_at(path);
+        }
+        extent_of(&self.file).is_ok_and(|extent| extent.nlink > 0)
     }
 
     /// Leaves the advisory line. Best effort: a full disk must not fail a lock.
@@ -140,8 +154,9 @@ impl FileLock {
                 }
             };
             let held = guard.open.get_or_insert(file);
-            if held.is_at(path) {
-                if fresh || waited {
+            let new = fresh || waited;
+            if if new { held.is_at(path) } else { held.is_still_at(path) } {
+                if new {
                     held.say(purpose);
                 }
                 return Ok(guard);

@@ -18,4 +18,4 @@ pub mod watch;
 
 pub use disk::Disk;
 pub use lock::{AliveLock, FileLock};
-pub use storage::{Handle, OpenMode, Stat, Storage};
+pub use storage::{Extent, Handle, OpenMode, Stat, Storage};

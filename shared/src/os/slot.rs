@@ -6,8 +6,9 @@
 //! helper whose waiter gave up is used again by the next one, so there is at most one per slot.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -33,16 +34,16 @@ struct Inside {
     helper: Option<Arc<Helper>>,
 }
 
-/// All slots of this process.
-fn slots() -> MutexGuard<'static, HashMap<PathBuf, Arc<Slot>>> {
-    static SLOTS: OnceLock<Mutex<HashMap<PathBuf, Arc<Slot>>>> = OnceLock::new();
+/// All slots of this process, by the bytes of their path: comparing paths part by part costs as much as the lock itself.
+fn slots() -> MutexGuard<'static, HashMap<OsString, Arc<Slot>>> {
+    static SLOTS: OnceLock<Mutex<HashMap<OsString, Arc<Slot>>>> = OnceLock::new();
     SLOTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The slot of a path.
 pub(super) fn of(path: &Path) -> Arc<Slot> {
     let mut slots = slots();
-    if let Some(slot) = slots.get(path) {
+    if let Some(slot) = slots.get(path.as_os_str()) {
         return Arc::clone(slot);
     }
     if slots.len() >= KEPT_OPEN {
@@ -50,7 +51,7 @@ pub(super) fn of(path: &Path) -> Arc<Slot> {
         slots.retain(|_, slot| Arc::strong_count(slot) > 1);
     }
     let slot = Arc::new(Slot { inside: Mutex::default(), left: Condvar::new() });
-    slots.insert(path.to_owned(), Arc::clone(&slot));
+    slots.insert(path.as_os_str().to_owned(), Arc::clone(&slot));
     slot
 }
 

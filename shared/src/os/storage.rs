@@ -37,6 +37,15 @@ pub struct Stat {
     pub mtime_ns: i128,
 }
 
+/// Size and names of an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes.
+    pub size: u64,
+    /// Number of names; 0 = unlinked while open.
+    pub nlink: u64,
+}
+
 /// An open file. All reads name their offset; there is no file position.
 pub trait Handle {
     /// Identity and size now.
@@ -44,6 +53,22 @@ pub trait Handle {
     /// # Errors
     /// As `fstat(2)`.
     fn stat(&self) -> io::Result<Stat>;
+
+    /// Size and names now, without the times: where times are fine-grained, having looked at them makes the next write store
+    /// a new one, which costs more than the write.
+    ///
+    /// # Errors
+    /// As `statx(2)`.
+    fn extent(&self) -> io::Result<Extent> {
+        let Stat { size, nlink, .. } = self.stat()?;
+        Ok(Extent { size, nlink })
+    }
+
+    /// Where the last append of this handle ended: behind its bytes, wherever the end of the file was then.
+    ///
+    /// # Errors
+    /// As `lseek(2)`.
+    fn tell(&self) -> io::Result<u64>;
 
     /// Reads at `offset`; 0 = end of file.
     ///
