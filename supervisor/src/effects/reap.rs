@@ -41,15 +41,21 @@ impl OomCounter {
 
     /// Whether it moved since the last call.
     fn moved(&mut self) -> bool {
-        let mut buffer = vec![0; 16 * 1024];
-        let Some(read) = self.file.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok()) else {
-            return false;
-        };
-        let text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()).into_owned();
+        let text = self.file.as_ref().map(read_all).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
         let count = line.and_then(|count| count.trim().parse().ok()).unwrap_or(self.seen);
         std::mem::replace(&mut self.seen, count) < count
     }
+}
+
+/// A file of the kernel from its beginning; it gives at most a page at a time.
+fn read_all(file: &File) -> String {
+    let mut bytes = Vec::new();
+    let mut page = [0; 4096];
+    while let Ok(count @ 1..) = file.read_at(&mut page, bytes.len() as u64) {
+        bytes.extend_from_slice(page.get(..count).unwrap_or_default());
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// How a leader ended; `None` if it lives after all.
@@ -117,7 +123,16 @@ pub(super) fn last_line(path: &Path) -> Option<String> {
 
 /// Reaps whatever became our child and died, except leaders; returns the children that live and are nobody's leader.
 pub(super) fn strays(table: &Table) -> Vec<u32> {
-    process::children().into_iter().filter(|pid| !table.leads(*pid) && !is_reaped(*pid)).collect()
+    children().into_iter().filter(|pid| !table.leads(*pid) && !is_reaped(*pid)).collect()
+}
+
+/// All our children. They are started by the main thread and fall to it, so its list has them all.
+fn children() -> Vec<u32> {
+    match std::fs::read_to_string(format!("/proc/self/task/{}/children", std::process::id())) {
+        Ok(list) => list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        // A kernel without these lists.
+        Err(_) => process::children(),
+    }
 }
 
 fn is_reaped(pid: u32) -> bool {
@@ -128,6 +143,13 @@ fn is_reaped(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p42_the_kernels_count_of_oom_kills_is_found() {
+        let text = read_all(&File::open("/proc/vmstat").unwrap());
+        assert!(text.lines().any(|line| line.starts_with("oom_kill ")), "{} bytes read", text.len());
+        assert!(!OomCounter::new().moved());
+    }
 
     #[test]
     fn the_last_line_is_the_last_with_words_in_it() {

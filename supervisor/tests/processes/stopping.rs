@@ -118,3 +118,26 @@ fn p29_stop_returns_as_soon_as_it_is_true() {
     assert!(begin.elapsed().as_secs() < 5, "a willing instance was waited for: {:?}", begin.elapsed());
     assert_eq!(stage.row("a")["last_death"]["signal"], "SIGTERM");
 }
+
+#[test]
+fn p65b_a_frozen_member_of_the_fleet_that_holds_a_lock_is_continued() {
+    let mut stage = Stage::new(
+        "[[instances]]\nid = \"holder\"\ncommand = [\"sh\", \"-c\", \"while [ ! -e $TACHI_WORKSPACE/go ]; do sleep 0.05; done; exec flock \\\"$TACHI_STATE_DIR/.tachi/locks/registry.lock\\\" sleep TOKEN\"]\n\
+         [[instances]]\nid = \"other\"\ncommand = [\"sleep\", \"TOKEN\"]\n",
+    );
+    stage.up_and_ready(2);
+    let holder = stage.pid("holder");
+    fs::write(stage.file("work/go"), "").unwrap();
+    stage.wait("the lock is taken", |stage| {
+        let locks = stage.state().join(".tachi/locks/registry.lock");
+        let taken = std::process::Command::new("flock").arg("-n").arg(locks).arg("true").status().unwrap();
+        (!taken.success()).then_some(())
+    });
+    signal(holder, "STOP");
+    signal(stage.pid("other"), "KILL");
+    stage.wait("it is continued", |stage| {
+        stage.events().into_iter().find(|event| event["kind"] == "lock-trouble")
+    });
+    let state = fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
+    assert!(!state.rsplit_once(')').unwrap().1.trim().starts_with('T'), "{state}");
+}
