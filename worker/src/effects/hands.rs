@@ -128,11 +128,11 @@ impl Hands {
         match self.instance.replace(&turn.file) {
             Ok(()) => self.committed = true,
             Err(error) => {
-                self.committed = false;
+                let news = std::mem::replace(&mut self.committed, false);
                 turn.not_committed();
                 if error.is_not_found() {
                     self.broken = Some(format!("the state directory is gone: {error}"));
-                } else {
+                } else if news {
                     self.output.line(&format!("{} cannot save: {error}", clock::now().wall));
                 }
             }

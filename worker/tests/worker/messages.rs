@@ -1,7 +1,10 @@
 //! Who thinks, and how soon.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use tachi_shared::id::Recipient;
 use tachi_shared::queue::MessageKind;
 
@@ -45,4 +48,64 @@ fn asked_in_the_middle_of_the_survey_it_answers_within_five_seconds() {
     let messages = team.messages();
     let reply = messages.iter().find(|message| message.draft.reply_to.is_some()).unwrap();
     assert_eq!((&reply.draft.kind, &reply.draft.to), (&MessageKind::Answer, &Recipient::Operator));
+}
+
+/// A model that answers every call the same way, or never.
+fn model(response: Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut hanging = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 16 * 1024];
+            let _size = stream.read(&mut request);
+            match response {
+                Some(response) => drop(stream.write_all(response.as_bytes())),
+                None => hanging.push(stream),
+            }
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+/// The text with which a worker with this model answers one message.
+fn answer_with(team: &mut Team, base_url: &str) -> String {
+    start_with_model(team, base_url);
+    team.send("x", MessageKind::Human, "operator.1.1");
+    wait_until("the answer", || team.replies_to("operator.1.1") == 1);
+    let messages = team.messages();
+    messages.iter().find(|message| message.draft.reply_to.is_some()).unwrap().draft.text().into_owned()
+}
+
+fn start_with_model(team: &mut Team, base_url: &str) {
+    let mut command = team.command("x", "explorer");
+    command.args(["--backend", "tiny"]).env("TACHI_LLM_BASE_URL", base_url).env("TACHI_LLM_MODEL", "m");
+    team.workers.push(command.spawn().unwrap());
+    wait_until("ready", || team.is_ready("x", 1));
+}
+
+#[test]
+fn a_model_that_is_configured_answers_and_one_that_fails_is_said_to_have_failed() {
+    let good = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"choices\":[{\"message\":{\"content\":\"forty-two\"}}]}";
+    assert_eq!(answer_with(&mut Team::plain(1), &model(Some(good))), "forty-two");
+    let bad = "HTTP/1.1 503 Busy\r\nconnection: close\r\n\r\nlater";
+    assert_eq!(
+        answer_with(&mut Team::plain(1), &model(Some(bad))),
+        "The model tiny did not answer: status 503: later"
+    );
+}
+
+#[test]
+fn m09_a_model_that_hangs_delays_neither_the_work_nor_the_stop() {
+    let mut team = Team::plain(100);
+    start_with_model(&mut team, &model(None));
+    team.send("x", MessageKind::Human, "operator.1.1");
+    wait_until("the survey", || team.survey_is_done());
+    let asked = Instant::now();
+    team.signal(0, Signal::SIGTERM);
+    assert_eq!(team.wait(0).code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(team.replies_to("operator.1.1"), 0);
+    team.start("x", "explorer");
+    wait_until("the successor's answer", || team.replies_to("operator.1.1") == 1);
 }
