@@ -9,10 +9,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Wall time, RFC 3339 in UTC with microseconds. For display only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Wall time, RFC 3339 in UTC, always with six decimals so that columns align. For display only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(jiff::Timestamp);
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z, for tests and placeholders.

@@ -2,7 +2,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test touches files, processes and time itself and fails by panicking"
 )]
@@ -322,13 +321,12 @@ fn s23_19_a_segment_cut_by_hand_is_told_and_new_records_still_arrive() {
         file.set_len(keep).unwrap();
         let told = gaps(&live.read(10).unwrap());
         assert!(matches!(told[..], [Gap::Poison { .. }]), "{told:?}");
-        // The writer that knows goes on above; a fresh one cannot know and gives numbers again.
+        // A fresh writer cannot know the old numbers and gives some again.
         let next = place.log().append(&[record(9)], LONG).unwrap().last;
-        for mut reader in [live, log.reader(away)] {
-            let all = reader.read(10).unwrap();
-            assert_eq!(seqs(&all), [next.0], "cut to {keep}: {all:?}");
-            assert_eq!(gaps(&all), [Gap::Epoch { after: Seq(4), next }]);
-        }
+        let all = live.read(10).unwrap();
+        assert_eq!((seqs(&all), gaps(&all)), (vec![next.0], vec![Gap::Epoch { after: Seq(4), next }]));
+        // Who was away cannot tell old from new, but is told that there was a cut.
+        assert!(matches!(gaps(&read_all(&log, away))[0], Gap::Poison { .. }));
         assert_eq!(
             log.append(&[record(9)], LONG).unwrap().last,
             Seq(5),
@@ -348,7 +346,8 @@ fn s07_a_cursor_whose_hint_is_wrong_finds_its_place_by_number() {
         let cursor = Cursor { seq: Seq(20), segment, offset };
         let all = read_all(&log, cursor);
         assert_eq!(seqs(&all), (21..=60).collect::<Vec<_>>(), "hint {segment}+{offset}");
-        assert_eq!(gaps(&all), []);
+        // A hint beyond the end is a sign of a cut and is told; everything else heals silently.
+        assert_eq!(gaps(&all).len(), usize::from(offset > 9999), "hint {segment}+{offset}");
     }
 }
 
@@ -377,9 +376,6 @@ fn a_reader_finds_any_place_in_a_large_segment() {
         let first = seqs(&reader.read(1).unwrap());
         assert_eq!(first, if seq < 20_000 { vec![seq + 1] } else { vec![] });
     }
-    let newest = log.before_newest(3).unwrap();
-    assert_eq!(seqs(&read_all(&log, newest)), [19_998, 19_999, 20_000]);
-    assert_eq!(seqs(&read_all(&log, log.before_newest(99_999).unwrap())).len(), 20_000);
 }
 
 #[test]
@@ -394,6 +390,7 @@ fn reading_in_small_bites_tells_the_same_as_in_one() {
         let mut reader = log.reader(Cursor::default());
         let mut all = Vec::new();
         loop {
+            assert!(all.len() <= whole.len(), "the same is told again and again: {:?}", reader.cursor());
             let some = reader.read(bite).unwrap();
             assert!(some.len() <= bite);
             if some.is_empty() {
@@ -598,7 +595,7 @@ fn s01_s23_1_writers_killed_in_the_middle_lose_nothing_acknowledged_and_leave_a_
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn s21_any_bytes_at_the_end_are_repaired_once_and_every_complete_line_stays(
@@ -607,8 +604,7 @@ proptest! {
         let place = Place::new();
         send(&mut place.log(), 1..=3);
         let path = place.segment(1);
-        let before = fs::read(&path).unwrap();
-        let mut bytes = before.clone();
+        let mut bytes = fs::read(&path).unwrap();
         bytes.extend_from_slice(&tail);
         fs::write(&path, &bytes).unwrap();
         let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

@@ -1,1 +1,7 @@
-fn main() {}
+//! `tachi`: supervisor and command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(tachi::command::main(std::env::args_os()))
+}

@@ -162,8 +162,7 @@ impl<S: Storage> LogReader<S> {
             return Ok(Look::Lost);
         }
         if stat.size < offset {
-            let reason = format!("the segment was cut from {offset} to {} bytes", stat.size);
-            out.push(Entry::Gap(Gap::Poison { segment: self.cursor.segment, offset: stat.size, reason }));
+            out.push(Entry::Gap(cut(self.cursor.segment, offset, stat.size)));
             return Ok(Look::Lost);
         }
         // One byte more in front: it must be the end of the line before, else the file was changed under us.
@@ -259,7 +258,7 @@ impl<S: Storage> LogReader<S> {
 
     /// At the end of the open segment: goes on in the next if there is one. `false` = no news anywhere.
     fn advance(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool> {
-        if !self.sealed && self.idle % LOOKS_PER_SEARCH != 0 {
+        if !self.sealed && !self.idle.is_multiple_of(LOOKS_PER_SEARCH) {
             self.idle = self.idle.wrapping_add(1);
             return Ok(false);
         }
@@ -283,25 +282,33 @@ impl<S: Storage> LogReader<S> {
 
     /// Opens the segment the cursor points into and finds the place in it. `false` = there is no log yet.
     fn locate(&mut self, out: &mut Vec<Entry>) -> Result<bool> {
-        if self.cursor.segment > 0 && self.hint_holds()? {
+        let hint = self.cursor.clone();
+        if hint.segment > 0 && self.enter(hint.segment, hint.offset)? && self.next_follows()? {
             return Ok(true);
         }
         let bases = segment::list(&self.storage, &self.dir)?;
         let Some(first) = bases.first().copied() else { return Ok(false) };
-        let seq = self.cursor.seq.0;
+        let seq = hint.seq.0;
         if first > seq + 1 {
             out.push(Entry::Gap(gap(seq, first)));
             self.cursor.seq = Seq(first - 1);
-            self.enter(first, 0)?;
-            return Ok(true);
+            return self.enter(first, 0);
         }
-        let base = bases.iter().copied().rev().find(|base| *base <= seq + 1).unwrap_or(first);
+        let base = segment_of(&bases, &hint).unwrap_or(first);
         if !self.enter(base, 0)? {
             return Ok(false);
         }
         let Some(file) = &self.open else { return Ok(false) };
         let size = file.stat().context("look at", &self.dir)?.size;
-        self.cursor.offset = segment::seek(file, size, seq).context("read", &self.dir)?;
+        let by_number = segment::seek(file, size, seq).context("read", &self.dir)?;
+        self.cursor.offset = by_number;
+        if base == hint.segment {
+            if size < hint.offset {
+                out.push(Entry::Gap(cut(base, hint.offset, size)));
+            } else if segment::same_place(file, hint.offset, by_number, seq).context("read", &self.dir)? {
+                self.cursor.offset = hint.offset;
+            }
+        }
         if bases.last() == Some(&base) {
             let last = super::tail::inspect(file, size).context("read", &self.dir)?.last;
             let last = last.unwrap_or_else(|| base.saturating_sub(1));
@@ -311,36 +318,19 @@ impl<S: Storage> LogReader<S> {
         Ok(true)
     }
 
-    /// Whether segment and offset of the cursor still are where its number says.
-    fn hint_holds(&mut self) -> Result<bool> {
-        let (base, offset, seq) = (self.cursor.segment, self.cursor.offset, self.cursor.seq.0);
-        if !self.enter(base, offset)? {
-            return Ok(false);
-        }
+    /// Whether a line begins at the cursor and is the record that follows it: the usual case of a good hint.
+    fn next_follows(&self) -> Result<bool> {
         let Some(file) = &self.open else { return Ok(false) };
-        let size = file.stat().context("look at", &self.dir)?.size;
-        if size < offset {
-            return Ok(false);
-        }
+        let behind = u64::from(self.cursor.offset > 0);
         let mut bytes = Vec::new();
-        let behind = u64::from(offset > 0);
-        let length = (size - offset).min(CHUNK) + behind;
-        segment::read_into(file, &mut bytes, offset - behind, length).context("read", &self.dir)?;
+        segment::read_into(file, &mut bytes, self.cursor.offset - behind, CHUNK)
+            .context("read", &self.dir)?;
         if behind == 1 && bytes.first() != Some(&b'\n') {
             return Ok(false);
         }
         let lines = bytes.get(usize::from(behind == 1)..).unwrap_or_default();
-        let next = segment::lines(lines).find_map(|(_, line)| match frame::classify(line) {
-            Line::Numbered(number) => Some(number),
-            _ => None,
-        });
-        match next {
-            Some(next) => Ok(next == seq + 1),
-            None => {
-                let last = super::tail::inspect(file, size).context("read", &self.dir)?.last;
-                Ok(last.is_none_or(|last| last == seq) && (last.is_some() || base == seq + 1))
-            }
-        }
+        let next = segment::lines(lines).next().map(|(_, line)| frame::classify(line));
+        Ok(next == Some(Line::Numbered(self.cursor.seq.0 + 1)))
     }
 
     /// Opens a segment at an offset; `false` if it is gone.
@@ -357,6 +347,20 @@ impl<S: Storage> LogReader<S> {
         self.idle = 0;
         Ok(self.open.is_some())
     }
+}
+
+/// The segment that holds the last record taken: the hinted one if that is possible, else by number.
+fn segment_of(bases: &[u64], hint: &Cursor) -> Option<u64> {
+    let seq = hint.seq.0;
+    let at = bases.partition_point(|base| *base <= hint.segment);
+    let hinted = bases.get(at.wrapping_sub(1)).filter(|base| **base == hint.segment && **base <= seq + 1);
+    let hinted = hinted.filter(|_| bases.get(at).is_none_or(|next| *next > seq));
+    hinted.or_else(|| bases.iter().rev().find(|base| **base <= seq)).copied()
+}
+
+/// A segment is shorter than what was read of it: told, because what was written since may have taken old numbers.
+fn cut(segment: u64, from: u64, to: u64) -> Gap {
+    Gap::Poison { segment, offset: to, reason: format!("the segment was cut from {from} to {to} bytes") }
 }
 
 /// What lies between the last record taken and the next one there is.

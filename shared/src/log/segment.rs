@@ -9,6 +9,8 @@ use crate::os::{Handle, Storage};
 
 /// Positions closer together than this are found by reading line after line.
 const SCAN: u64 = 64 * 1024;
+/// A hinted place further from the one found by number is not looked into.
+const MAX_APART: u64 = 4 * 1024 * 1024;
 
 /// Path of the segment whose first record has number `base`.
 pub(super) fn path(dir: &Path, base: u64) -> PathBuf {
@@ -119,6 +121,29 @@ fn scan<F: Handle>(file: &F, buffer: &mut Vec<u8>, from: u64, size: u64, seq: u6
         offset += consumed as u64;
     }
     Ok(position)
+}
+
+/// Whether the offset `hint` is as good a place behind number `seq` as `by_number`, which [`seek`] found: a line begins
+/// there, and between the two is nothing that would be skipped or told again. Lines without numbers and copies of old ones
+/// make the two differ.
+pub(super) fn same_place<F: Handle>(file: &F, hint: u64, by_number: u64, seq: u64) -> io::Result<bool> {
+    let (from, to) = (hint.min(by_number), hint.max(by_number));
+    let behind = u64::from(from > 0);
+    if to - from > MAX_APART {
+        return Ok(false);
+    }
+    let mut bytes = Vec::new();
+    read_into(file, &mut bytes, from - behind, to - from + behind)?;
+    let starts_lines = behind == 0 || bytes.first() == Some(&b'\n');
+    if !starts_lines || (to > 0 && bytes.last() != Some(&b'\n')) {
+        return Ok(false);
+    }
+    let between = bytes.get(usize::from(behind == 1)..).unwrap_or_default();
+    Ok(!lines(between).any(|(_, line)| match frame::classify(line) {
+        Line::Numbered(number) if hint > by_number => number > seq,
+        Line::Numbered(number) => number == seq,
+        _ => false,
+    }))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const WINDOW: u64 = 4096;
 pub(super) struct End {
     /// Size up to and with the last newline.
     pub(super) complete: u64,
-    /// Number of the last numbered complete line.
+    /// Highest number of the complete lines near the end.
     pub(super) last: Option<u64>,
     /// Whether the last complete line is empty: no more records belong here.
     pub(super) sealed: bool,
@@ -72,13 +72,12 @@ fn inspect_window(bytes: &[u8], start: u64) -> Option<End> {
     let first = if start == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n')? + 1 };
     let whole = bytes.get(first..)?;
     let complete = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let mut last = None;
-    for line in whole.get(..complete)?.split(|byte| *byte == b'\n').rev() {
-        if let Line::Numbered(seq) = frame::classify(line) {
-            last = Some(seq);
-            break;
-        }
-    }
+    // The highest, not the last: a line copied by hand must not make numbers come back.
+    let numbers = segment::lines(whole).filter_map(|(_, line)| match frame::classify(line) {
+        Line::Numbered(seq) => Some(seq),
+        _ => None,
+    });
+    let last = numbers.max();
     let body = whole.get(..complete)?;
     let sealed = body.ends_with(b"\n\n") || body == b"\n";
     let end = start + (first + complete) as u64;
@@ -102,6 +101,7 @@ pub(super) fn repair<S: Storage>(
                     end.last = Some(seq);
                 }
                 end.complete += end.rest.len() as u64 + 1;
+                end.sealed = false;
             }
         },
         Repair::Cut => {
@@ -109,7 +109,6 @@ pub(super) fn repair<S: Storage>(
         }
     }
     end.rest.clear();
-    end.sealed = false;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::active::Active;
-use super::epoch::{EPOCH_STEP, EpochFile};
+use super::epoch::EpochFile;
 use super::tail;
 use super::{Cursor, LINE_MAX, LogReader, SEGMENT_BYTES};
 use super::{frame, segment};
@@ -117,21 +117,6 @@ impl<S: Storage> Log<S> {
         let end = tail::inspect(&file, size).context("read", &path)?;
         let seq = Seq(end.last.unwrap_or_else(|| base.saturating_sub(1)));
         Ok(Cursor { seq, segment: base, offset: end.complete })
-    }
-
-    /// The cursor behind which the newest `count` records lie. No lock.
-    ///
-    /// # Errors
-    /// [`crate::Error::Io`].
-    pub fn before_newest(&self, count: u64) -> Result<Cursor> {
-        let bases = segment::list(&self.storage, &self.dir)?;
-        let (Some(first), Some(newest)) = (bases.first(), bases.last()) else { return Ok(Cursor::default()) };
-        let end = self.end()?;
-        let wanted = end.seq.0.saturating_sub(count);
-        // Numbers skipped by an epoch are no records: do not count into the gap before the newest segment.
-        let in_gap = bases.iter().rev().nth(1).is_some_and(|before| newest - before > EPOCH_STEP);
-        let lowest = if in_gap { *newest } else { *first };
-        Ok(Cursor { seq: Seq(wanted.max(lowest.saturating_sub(1))), segment: 0, offset: 0 })
     }
 
     /// Appends one record per element; each is a one-line JSON object **without** `seq`, which is put in front.

@@ -169,13 +169,17 @@ pub(super) fn give_to_directory_owner(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Widens without naming the type, which is `u32` on some machines and `u64` on others.
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
+}
+
 /// What the store needs of `struct stat`; the field types differ between machines.
-#[allow(clippy::useless_conversion, clippy::allow_attributes, reason = "a conversion on some machines only")]
 pub(super) fn from_stat(stat: &rustix::fs::Stat) -> Stat {
     Stat {
-        dev: u64::from(stat.st_dev),
-        ino: u64::from(stat.st_ino),
-        nlink: u64::from(stat.st_nlink),
+        dev: wide(stat.st_dev),
+        ino: wide(stat.st_ino),
+        nlink: wide(stat.st_nlink),
         size: u64::try_from(stat.st_size).unwrap_or_default(),
         mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
     }

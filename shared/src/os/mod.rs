@@ -10,6 +10,7 @@ pub mod lock;
 pub mod place;
 mod proc_locks;
 pub mod process;
+pub mod root;
 pub mod signal;
 mod slot;
 pub mod storage;

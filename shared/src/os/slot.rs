@@ -27,6 +27,8 @@ pub(super) struct Slot {
 struct Inside {
     /// Whether a thread of ours holds or is taking the lock.
     taken: bool,
+    /// Threads that wait for it; without any, nobody needs to be woken.
+    waiting: usize,
     open: Option<LockFile>,
     helper: Option<Arc<Helper>>,
 }
@@ -58,7 +60,9 @@ impl Slot {
         let mut inside = self.inside();
         while inside.taken {
             let left = deadline?.checked_duration_since(Instant::now())?;
+            inside.waiting += 1;
             inside = self.left.wait_timeout(inside, left).unwrap_or_else(PoisonError::into_inner).0;
+            inside.waiting -= 1;
         }
         inside.taken = true;
         Some(inside.open.take())
@@ -69,8 +73,11 @@ impl Slot {
         let mut inside = self.inside();
         inside.taken = false;
         inside.open = open;
+        let waiting = inside.waiting;
         drop(inside);
-        self.left.notify_one();
+        if waiting > 0 {
+            self.left.notify_one();
+        }
     }
 
     /// Waits in the kernel's queue until the deadline; the file returned is locked.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{InstanceId, Recipient, Role, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Entry, Gap, Log, LogReader, newest};
+use crate::log::{Cursor, Durability, Entry, Gap, Log, LogReader, newest};
 use crate::os::doorbell::{Ring, ring};
 use crate::os::{Disk, Storage};
 use crate::registry::{Registry, RegistryStore};
@@ -30,6 +30,13 @@ impl<S: Storage> Queue<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let log = Log::new(storage.clone(), dir, Topic::Messages);
         Self { storage, dir: dir.clone(), log }
+    }
+
+    /// The same, with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.log = self.log.with_durability(durability);
+        self
     }
 
     /// Appends the messages in order, all or none, and returns the last position. Sizes are checked; recipients are the

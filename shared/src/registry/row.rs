@@ -191,7 +191,7 @@ pub struct Death {
     /// Signal name such as `SIGKILL`, for `signal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
-    /// Why, in one word: `requested`, `restart`, `scale`, `external`, `crash`, `oom`, `watchdog`, `spawn`, `self`, `lost`.
+    /// Why, in one word: `requested`, `restart`, `scale`, `down`, `latch`, `external`, `crash`, `oom`, `watchdog`, `spawn`, `self`, `lost`.
     pub cause: String,
     /// How long it had lived, in seconds.
     pub uptime_s: f64,

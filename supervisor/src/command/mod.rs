@@ -1,1 +1,42 @@
-//! (owner completes)
+//! One file per verb: typed arguments in, text and an exit code out.
+//!
+//! Verbs that read never make or start anything. Verbs that change place a command file and wait for the answer ([`ask`]);
+//! `up` becomes the supervisor; `down` and `kill` can do without one. What verbs share: [`context`] (where, how to print),
+//! [`look`] (the fleet as it is), [`wait`] (sleeping until a file changes), [`selector`].
+//! Deliberately absent: layout of text (`render`), decisions about instances (`fleet`).
+#![expect(clippy::disallowed_methods, reason = "verbs read the terminal and the files they show")]
+
+mod ask;
+mod context;
+mod dispatch;
+mod look;
+mod orphans;
+mod printer;
+mod selector;
+mod stream;
+mod tail;
+mod wait;
+
+mod check;
+mod completions;
+mod detach;
+mod down;
+mod events;
+mod history;
+mod inbox;
+mod kill;
+mod logs;
+mod memory;
+mod messages;
+mod pause;
+mod restart;
+mod resume;
+mod scale;
+mod send;
+mod start;
+mod status;
+mod stop;
+mod up;
+mod why;
+
+pub use dispatch::{main, run};

@@ -1,4 +1,8 @@
 //! Everything the fleet's mind can ask for: carried out by `effects/`, in order, each idempotent.
+//!
+//! One list is ordered so: the registry first where an intent must be on disk before a signal, then spawns, signals and
+//! kills, then what is told (board, queue, events), the registry, and last what must not be seen before it: rings, replies,
+//! exit. A list ends with [`Action::WakeAt`] if any deadline exists. `supervisor-up` and `supervisor-down` are recorded here too.
 
 use serde_json::{Map, Value};
 use tachi_shared::clock::Mono;
@@ -22,7 +26,8 @@ pub enum Action {
         /// Signal number.
         signal: i32,
     },
-    /// KILL every process of the tree, leader included. Answered by `TreeEmpty` once nothing is left.
+    /// KILL every process of the tree, leader included. Answered by `TreeEmpty` once nothing is left. Asked again every
+    /// second until answered, and also after the leader's own death, when usually nothing is left and the answer is at once.
     KillTree {
         /// Which.
         id: InstanceId,
@@ -36,7 +41,8 @@ pub enum Action {
         /// Which start.
         incarnation: Incarnation,
     },
-    /// Ring the instance's doorbell: its row has changed.
+    /// Ring the instance's doorbell: its row has changed. Follows [`Action::SaveRegistry`]; to be held back while that
+    /// write is pending, or the instance reads the old row.
     Ring {
         /// Which.
         id: InstanceId,

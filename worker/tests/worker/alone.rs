@@ -1,7 +1,7 @@
 //! A worker run by hand: comes, works, goes; wrong words; what it leaves behind.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use tachi_shared::queue::MessageKind;
 use tachi_shared::registry::{Desired, Status};
 use tachi_shared::task::TaskStatus;
 
-use super::team::{Team, name, program, wait_until};
+use super::team::{Team, end_of, name, program, wait_until};
 
 #[test]
 fn m11_a_worker_alone_registers_works_and_deregisters() {
     let mut team = Team::new(30);
     let worker = team.start("x", "explorer");
-    wait_until("ready", || team.is_ready("x", 1));
+    wait_until("ready", || team.is_ready("x", 1) && team.has_row("x", 1));
     let row = team.registry().row(&name("x")).unwrap().clone();
     assert_eq!((row.status, row.pid), (Status::Ready, Some(team.workers[worker].id())));
     wait_until("the survey", || team.survey_is_done());
@@ -52,7 +52,7 @@ fn m11_ctrl_c_ends_a_worker_alone_and_the_next_start_counts_on() {
     team.signal(worker, Signal::SIGINT);
     assert_eq!(team.wait(worker).code(), Some(0));
     team.start("x", "explorer");
-    wait_until("ready again", || team.is_ready("x", 2));
+    wait_until("ready again", || team.has_row("x", 2));
     assert_eq!(team.registry().row(&name("x")).unwrap().restarts, 1);
 }
 
@@ -84,9 +84,10 @@ fn an_instance_that_runs_already_is_not_started_twice() {
     team.start("x", "explorer");
     wait_until("ready", || team.is_ready("x", 1));
     let pid = team.workers[0].id().to_string();
-    let second = team.command("x", "explorer").stderr(Stdio::piped()).output().unwrap();
-    assert_eq!(second.status.code(), Some(75));
-    let line = String::from_utf8(second.stderr).unwrap();
+    let mut second = team.command("x", "explorer").stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(end_of(&mut second).code(), Some(75));
+    let mut line = String::new();
+    second.stderr.take().unwrap().read_to_string(&mut line).unwrap();
     assert_eq!(line.lines().count(), 1, "{line}");
     assert!(line.contains("already running") && line.contains(&pid), "{line}");
     assert!(team.is_ready("x", 1), "the first one is not disturbed");
@@ -114,9 +115,13 @@ fn bad_words_are_one_clear_line_and_exit_code_2() {
         (&["--id", "x", "--role", "r", "--backend", "gpt"], "TACHI_LLM_BASE_URL"),
     ];
     for (arguments, expected) in cases {
-        let output = program().args(*arguments).current_dir(place.path()).output().unwrap();
-        let line = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
+        let mut command = program();
+        command.args(*arguments).current_dir(place.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut worker = command.spawn().unwrap();
+        let code = end_of(&mut worker).code();
+        let mut line = String::new();
+        worker.stderr.take().unwrap().read_to_string(&mut line).unwrap();
+        assert_eq!(code, Some(2), "{arguments:?}: {line}");
         assert!(line.contains(expected) && line.lines().count() == 1, "{arguments:?}: {line}");
     }
     assert!(!place.path().join("state").exists(), "nothing is made for a call that cannot work");
@@ -126,7 +131,7 @@ fn bad_words_are_one_clear_line_and_exit_code_2() {
 
 #[test]
 fn m09_a_stop_in_the_middle_of_the_survey_takes_less_than_two_seconds_and_frees_the_task() {
-    let mut team = Team::new(3_000);
+    let mut team = Team::plain(1_500);
     let worker = team.start("x", "explorer");
     wait_until("work", || team.state_of("x").is_some_and(|state| state.hook.is_some()));
     let asked = Instant::now();

@@ -11,7 +11,7 @@ use super::team::{Team, name, wait_until};
 
 #[test]
 fn m06_killed_again_and_again_the_work_is_done_once_and_every_message_answered_once() {
-    let mut team = Team::new(400);
+    let mut team = Team::plain(400);
     let mut asked = Vec::new();
     for round in 0..12_u64 {
         let worker = team.start("x", "explorer");
@@ -45,7 +45,7 @@ fn m06_killed_again_and_again_the_work_is_done_once_and_every_message_answered_o
 
 #[test]
 fn w03_the_hook_of_the_killed_is_what_the_successor_goes_on_with_first() {
-    let mut team = Team::new(3_000);
+    let mut team = Team::plain(1_500);
     let mut hook = None;
     let worker = team.start("x", "explorer");
     wait_until("a hook", || {

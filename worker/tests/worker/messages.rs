@@ -35,7 +35,7 @@ fn b07b_presence_makes_nobody_think_and_one_message_only_the_one_it_is_for() {
 
 #[test]
 fn asked_in_the_middle_of_the_survey_it_answers_within_five_seconds() {
-    let mut team = Team::new(3_000);
+    let mut team = Team::plain(1_500);
     team.start("x", "explorer");
     wait_until("work", || team.state_of("x").is_some_and(|state| state.hook.is_some()));
     let asked = Instant::now();

@@ -20,7 +20,7 @@ fn under_a_supervisor_the_row_is_left_to_it_and_pause_is_obeyed() {
     assert!(!store.dir().registry().exists(), "only the supervisor writes rows");
     let mut other = Team::new(0);
     other.start("x", "explorer");
-    wait_until("a row to borrow", || other.is_ready("x", 1) && other.state().join("registry.json").exists());
+    wait_until("a row to borrow", || other.has_row("x", 1));
     let mut row = other.registry().row(&name("x")).unwrap().clone();
     for (desired, text) in [(Desired::Paused, "Paused"), (Desired::Running, "Waiting")] {
         row.desired = desired;

@@ -46,20 +46,9 @@ impl Drop for Team {
 }
 
 impl Team {
-    /// A workspace with `files` small files under git.
+    /// A workspace with `files` small files, under git.
     pub(crate) fn new(files: usize) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let team = Self { place, workers: Vec::new() };
-        for number in 0..files {
-            let folder = team.workspace().join(format!("d{}", number / 50));
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(
-                folder.join(format!("f{number}.rs")),
-                format!("fn f{number}() {{}}\n// TODO: {number}\n"),
-            )
-            .unwrap();
-        }
-        fs::create_dir_all(team.workspace()).unwrap();
+        let team = Self::plain(files);
         for arguments in [
             &["init", "-q"][..],
             &["add", "-A"],
@@ -77,6 +66,22 @@ impl Team {
         ] {
             let done = Command::new("git").args(arguments).current_dir(team.workspace()).status().unwrap();
             assert!(done.success());
+        }
+        team
+    }
+
+    /// The same without git.
+    pub(crate) fn plain(files: usize) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let team = Self { place, workers: Vec::new() };
+        fs::create_dir_all(team.workspace()).unwrap();
+        for number in 0..files {
+            let folder = team.workspace().join(format!("d{}", number / 100));
+            if number % 100 == 0 {
+                fs::create_dir_all(&folder).unwrap();
+            }
+            let text = format!("fn f{number}() {{}}\n// TODO: {number}\n");
+            fs::write(folder.join(format!("f{number}.rs")), text).unwrap();
         }
         team
     }
@@ -122,13 +127,7 @@ impl Team {
     }
 
     pub(crate) fn wait(&mut self, worker: usize) -> ExitStatus {
-        let mut status = None;
-        let child = &mut self.workers[worker];
-        wait_until("the worker to end", || {
-            status = child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        end_of(&mut self.workers[worker])
     }
 
     pub(crate) fn state_of(&self, id: &str) -> Option<InstanceState> {
@@ -147,6 +146,11 @@ impl Team {
             Loaded::Good(registry) => registry,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(crate) fn has_row(&self, id: &str, incarnation: u32) -> bool {
+        self.state().join("registry.json").exists()
+            && self.registry().row(&name(id)).is_some_and(|row| row.incarnation.0 == incarnation)
     }
 
     pub(crate) fn board(&self) -> Board {
@@ -194,6 +198,23 @@ pub(crate) fn program() -> Command {
         command.env_remove(key);
     }
     command
+}
+
+/// Waits for the end of a process; one that does not come is killed, so that nothing outlives its test.
+#[track_caller]
+pub(crate) fn end_of(child: &mut Child) -> ExitStatus {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the process did not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 pub(crate) fn name(id: &str) -> InstanceId {

@@ -76,6 +76,11 @@ fn by_name(name: &str) -> Option<&'static str> {
 }
 
 fn by_extension(extension: &str) -> Option<&'static str> {
+    program_by_extension(extension).or_else(|| document_by_extension(extension))
+}
+
+/// Languages of programs and pages.
+fn program_by_extension(extension: &str) -> Option<&'static str> {
     Some(match extension {
         "rs" => "Rust",
         "c" | "h" => "C",
@@ -138,6 +143,13 @@ fn by_extension(extension: &str) -> Option<&'static str> {
         "glsl" | "vert" | "frag" | "wgsl" | "hlsl" => "Shader",
         "sol" => "Solidity",
         "wat" | "wast" => "WebAssembly text",
+        _ => return None,
+    })
+}
+
+/// Languages of texts, data and settings.
+fn document_by_extension(extension: &str) -> Option<&'static str> {
+    Some(match extension {
         "ipynb" => "Jupyter",
         "md" | "markdown" | "mdx" => "Markdown",
         "rst" => "reStructuredText",

@@ -1,6 +1,4 @@
-//! Settled settings: what the flags, the environment, `tachi.toml` and the defaults amount to. Nothing else travels further.
-//!
-//! Precedence: flag > environment > file > default, settled once in [`settle`] (owner of this module completes it).
+//! The settled values: all that travels into `effects` and `fleet`. Plain data, no logic.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +38,17 @@ pub enum OnLoss {
     Continue,
     /// They end.
     Stop,
+}
+
+impl OnLoss {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// How one instance is run.

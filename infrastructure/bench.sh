@@ -1,0 +1,62 @@
+#!/bin/sh
+# Three rows that matter, each as ratios inside one run: send, restart, survey. Judge the ratios; milliseconds drift.
+#
+#   ./infrastructure/bench.sh [send] [restart] [survey]      default: all three
+#
+# Peers are fetched by their ordinary clients (SQLite by cargo, supervisord by pip into a temporary folder); what cannot be
+# had is left out, and the table says so. TACHI_BENCH_TREE names another tree for the survey.
+set -eu
+cd -- "$(dirname -- "$0")/.."
+root=$(pwd -P)
+[ $# -gt 0 ] || set -- send restart survey
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+unset TACHI_STATE_DIR
+
+# The tree: the sources of everything this project depends on, more than 10,000 files.
+tree() {
+    [ -z "${TACHI_BENCH_TREE:-}" ] || return 0
+    TACHI_BENCH_TREE=$scratch/tree
+    export TACHI_BENCH_TREE
+    cargo vendor --locked --quiet "$TACHI_BENCH_TREE" >/dev/null || {
+        printf 'bench.sh: cargo vendor failed; taking what cargo has unpacked already\n'
+        cp -R "${CARGO_HOME:-$HOME/.cargo}/registry/src" "$TACHI_BENCH_TREE"
+    }
+}
+
+peer() {
+    [ -z "${TACHI_BENCH_SUPERVISORD:-}" ] || return 0
+    if python3 -m venv "$scratch/venv" >/dev/null 2>&1 &&
+        "$scratch/venv/bin/pip" install --quiet supervisor setuptools >/dev/null 2>&1 &&
+        [ -x "$scratch/venv/bin/supervisord" ]; then
+        TACHI_BENCH_SUPERVISORD=$scratch/venv/bin/supervisord
+        export TACHI_BENCH_SUPERVISORD
+    fi
+}
+
+printf 'building\n'
+cargo build --release --locked --quiet
+for bench in "$@"; do
+    printf '\n'
+    case $bench in
+        send) cargo bench --locked --quiet -p tachi-shared --features bench-peers --bench send ;;
+        restart)
+            peer
+            cargo bench --locked --quiet -p tachi --bench restart
+            ;;
+        survey)
+            tree
+            cargo bench --locked --quiet -p tachi --bench survey
+            ;;
+        *)
+            printf 'usage: %s [send] [restart] [survey]\n' "$0" >&2
+            exit 2
+            ;;
+    esac
+done
+
+printf '\nbinaries: '
+(cd "${CARGO_TARGET_DIR:-$root/target}/release" && wc -c tachi tachi-worker | awk 'NR < 3 {printf "%s %.1f MB  ", $2, $1 / 1e6}')
+printf '\n'

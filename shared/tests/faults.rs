@@ -1,0 +1,301 @@
+//! The engines on a disk that misbehaves at a chosen call: short writes, no space, failing syncs, foreign bytes in between.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test touches files itself and fails by panicking"
+)]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tachi_shared::clock::Now;
+use tachi_shared::id::Seq;
+use tachi_shared::layout::{StateDir, Topic};
+use tachi_shared::log::{Cursor, Durability, Entry, Log};
+use tachi_shared::os::disk::DiskFile;
+use tachi_shared::os::place::{Sync, place};
+use tachi_shared::os::{Disk, FileLock, Handle, OpenMode, Stat, Storage};
+use tachi_shared::{Error, Result};
+
+const LONG: Duration = Duration::from_secs(10);
+
+/// What goes wrong at the next call of its kind, once.
+#[derive(Debug, Clone, PartialEq)]
+enum Fault {
+    /// The write stores this many bytes, then the disk is full.
+    Short(usize),
+    /// The write fails outright.
+    Full,
+    /// Somebody who takes no lock appends these bytes just before our write.
+    Foreign(&'static str),
+    /// The sync fails.
+    Sync,
+    /// The rename fails.
+    Rename,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    next: Option<Fault>,
+    /// Names of the calls that were made.
+    calls: Vec<&'static str>,
+}
+
+/// The real disk with a plan.
+#[derive(Debug, Clone, Default)]
+struct Faulty {
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl Faulty {
+    fn plan(&self, fault: Fault) {
+        self.plan.lock().unwrap().next = Some(fault);
+    }
+
+    fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.plan.lock().unwrap().calls)
+    }
+
+    /// Takes the planned fault if it belongs to this call.
+    fn due(&self, call: &'static str, fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut plan = self.plan.lock().unwrap();
+        plan.calls.push(call);
+        plan.next.take_if(|fault| fits(fault))
+    }
+}
+
+struct FaultyFile {
+    file: DiskFile,
+    path: PathBuf,
+    disk: Faulty,
+}
+
+impl Handle for FaultyFile {
+    fn stat(&self) -> io::Result<Stat> {
+        self.file.stat()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mine = |fault: &Fault| matches!(fault, Fault::Short(_) | Fault::Full | Fault::Foreign(_));
+        match self.disk.due("append", mine) {
+            Some(Fault::Short(count)) => self.file.append(bytes.get(..count).unwrap()),
+            Some(Fault::Full) => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            Some(Fault::Foreign(text)) => {
+                Disk.open(&self.path, OpenMode::Append)?.append(text.as_bytes())?;
+                self.file.append(bytes)
+            }
+            _ => self.file.append(bytes),
+        }
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.file.truncate(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.disk.due("sync", |fault| *fault == Fault::Sync) {
+            Some(_) => Err(io::Error::other("the disk is broken")),
+            None => self.file.sync(),
+        }
+    }
+}
+
+impl Storage for Faulty {
+    type File = FaultyFile;
+    type Lock = FileLock;
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<FaultyFile> {
+        Ok(FaultyFile { file: Disk.open(path, mode)?, path: path.to_owned(), disk: self.clone() })
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Disk.stat(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list(dir)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        Disk.make_dir(path)
+    }
+
+    fn keep_access(&self, like: &Path, path: &Path) -> io::Result<()> {
+        Disk.keep_access(like, path)
+    }
+
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        Disk.touch(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.due("rename", |fault| *fault == Fault::Rename) {
+            Some(_) => Err(io::Error::other("the disk is broken")),
+            None => Disk.rename(from, to),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.due("sync_dir", |_| false);
+        Disk.sync_dir(dir)
+    }
+
+    fn now(&self) -> Now {
+        Disk.now()
+    }
+
+    fn pause(&self, time: Duration) {
+        Disk.pause(time);
+    }
+
+    fn lock(&self, path: &Path, purpose: &str, wait: Duration) -> Result<FileLock> {
+        Disk.lock(path, purpose, wait)
+    }
+}
+
+struct Place {
+    _tmp: tempfile::TempDir,
+    dir: StateDir,
+    disk: Faulty,
+}
+
+impl Place {
+    fn new() -> Self {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = StateDir::new(tmp.path().join("state"));
+        dir.directories().iter().for_each(|path| Disk.make_dir(path).unwrap());
+        Self { _tmp: tmp, dir, disk: Faulty::default() }
+    }
+
+    /// A log that has its first record and a cached end.
+    fn log(&self) -> Log<Faulty> {
+        let mut log = Log::new(self.disk.clone(), &self.dir, Topic::Messages);
+        log.append(&["{\"n\":1}".to_owned()], LONG).unwrap();
+        log
+    }
+
+    fn segment(&self) -> PathBuf {
+        self.dir.segments(Topic::Messages).join("00000000000000000001.jsonl")
+    }
+
+    fn read(&self) -> Vec<(u64, String)> {
+        let log = Log::new(Disk, &self.dir, Topic::Messages);
+        let entries = log.reader(Cursor::default()).read(100).unwrap();
+        let record = |entry| match entry {
+            Entry::Record { seq: Seq(seq), line } => Some((seq, line)),
+            Entry::Gap(_) => None,
+        };
+        entries.into_iter().filter_map(record).collect()
+    }
+}
+
+fn batch(numbers: &[u32]) -> Vec<String> {
+    numbers.iter().map(|n| format!("{{\"n\":{n}}}")).collect()
+}
+
+#[test]
+fn s18_s23_11_a_write_cut_short_at_any_byte_leaves_the_log_as_it_was() {
+    let whole = "{\"seq\":2,\"n\":2}\n{\"seq\":3,\"n\":3}\n".len();
+    for count in 0..whole {
+        let place = Place::new();
+        let mut log = place.log();
+        let before = fs::read(place.segment()).unwrap();
+        place.disk.plan(if count == 0 { Fault::Full } else { Fault::Short(count) });
+        let error = log.append(&batch(&[2, 3]), LONG).unwrap_err();
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        assert_eq!(fs::read(place.segment()).unwrap(), before, "after {count} bytes");
+        assert_eq!(log.append(&batch(&[2]), LONG).unwrap().last, Seq(2), "space was freed");
+    }
+}
+
+#[test]
+fn s01_bytes_an_unlocked_writer_puts_in_between_never_swallow_a_record() {
+    for (foreign, batch_of, last) in [
+        ("half a li", vec![2], 2),
+        ("{\"to\":\"x\"}\n", vec![2], 2),
+        ("half", vec![2, 3, 4], 5),
+        ("{\"to\":\"x\"}\n", vec![2, 3, 4], 4),
+        ("a\nb\nc", vec![2, 3], 4),
+    ] {
+        let place = Place::new();
+        let mut log = place.log();
+        place.disk.plan(Fault::Foreign(foreign));
+        assert_eq!(log.append(&batch(&batch_of), LONG).unwrap().last, Seq(last), "{foreign:?}");
+        log.append(&batch(&[9]), LONG).unwrap();
+        let records = place.read();
+        let mut seen: Vec<u32> = records
+            .iter()
+            .map(|(_, line)| line.trim_end_matches('}').rsplit(':').next().unwrap().parse().unwrap())
+            .collect();
+        seen.sort_unstable();
+        let expected: Vec<u32> = std::iter::once(1).chain(batch_of).chain([9]).collect();
+        assert_eq!(seen, expected, "{foreign:?}: each once");
+        assert!(records.windows(2).all(|pair| pair[0].0 < pair[1].0), "{records:?}");
+    }
+}
+
+#[test]
+fn durable_syncs_after_every_send_and_interval_leaves_it_to_others() {
+    let place = Place::new();
+    let mut log = place.log();
+    place.disk.calls();
+    log.append(&batch(&[2]), LONG).unwrap();
+    assert_eq!(place.disk.calls(), ["append"]);
+    let mut log = log.with_durability(Durability::Durable);
+    log.append(&batch(&[3]), LONG).unwrap();
+    assert_eq!(place.disk.calls(), ["append", "sync"]);
+}
+
+#[test]
+fn s23_12_after_a_failed_sync_the_file_is_not_trusted_again() {
+    let place = Place::new();
+    let mut log = place.log().with_durability(Durability::Durable);
+    place.disk.plan(Fault::Sync);
+    assert!(matches!(log.append(&batch(&[2]), LONG), Err(Error::DurabilityUnknown { .. })));
+    assert_eq!(log.append(&batch(&[3]), LONG).unwrap().last, Seq(3));
+    assert_eq!(Disk.list(&place.dir.segments(Topic::Messages)).unwrap().len(), 2, "a new segment was begun");
+    assert_eq!(place.read().len(), 3);
+}
+
+#[test]
+fn s31_a_placed_file_is_synced_before_it_gets_its_name() {
+    let place_ = Place::new();
+    let target = place_.dir.registry();
+    for (sync, expected) in [
+        (Sync::Skip, vec!["append", "rename"]),
+        (Sync::Data, vec!["append", "sync", "rename"]),
+        (Sync::DataAndName, vec!["append", "sync", "rename", "sync_dir"]),
+    ] {
+        place(&place_.disk, &place_.dir.tmp(), &target, b"{}", sync).unwrap();
+        assert_eq!(place_.disk.calls(), expected);
+    }
+}
+
+#[test]
+fn s18_a_replace_that_fails_at_any_step_leaves_the_old_file_and_no_other() {
+    let place_ = Place::new();
+    let target = place_.dir.registry();
+    fs::write(&target, "old").unwrap();
+    for fault in [Fault::Full, Fault::Sync, Fault::Rename] {
+        place_.disk.plan(fault.clone());
+        let failed = place(&place_.disk, &place_.dir.tmp(), &target, b"new", Sync::Data);
+        assert!(failed.is_err(), "{fault:?}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "old");
+        assert!(Disk.list(&place_.dir.tmp()).unwrap().is_empty(), "{fault:?}");
+    }
+    // A short write is not the end: the rest is written with the next call.
+    place_.disk.plan(Fault::Short(1));
+    place(&place_.disk, &place_.dir.tmp(), &target, b"new", Sync::Data).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+}

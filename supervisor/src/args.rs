@@ -1,0 +1,394 @@
+//! The command line as typed, one variant per verb. Nothing is judged here beyond its shape: `settings` settles it.
+//!
+//! Every verb shows examples under `--help`; `--state`, `--json` and `--color` are accepted by all.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tachi_shared::id::InstanceId;
+
+use crate::settings::time;
+
+/// Runs a team of agent processes on this machine and lets them work together through plain files.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tachi",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not ready (status --check), 4 no such instance or \
+recipient, 5 no supervisor, 6 timed out, 7 directory held by another supervisor.\n\nExamples:\n  tachi up 4\n  \
+tachi status\n  tachi send instance_2 'look at src/ first'\n  tachi down"
+)]
+pub struct Cli {
+    /// What every verb accepts.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What every verb accepts.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// State directory [default: the nearest one upwards, else ./state]
+    #[arg(long, global = true, value_name = "DIR", env = "TACHI_STATE_DIR", hide_env_values = true)]
+    pub state: Option<PathBuf>,
+    /// Machine-readable output with a schema number
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Every verb.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a fleet and watch over it
+    #[command(after_help = "Examples:\n  tachi up 4\n  tachi up 8 --workspace ~/src/project --detach\n  \
+        tachi up --role explorer=3 --role builder=1")]
+    Up(Up),
+    /// End everything: instances, then the supervisor
+    #[command(after_help = "Examples:\n  tachi down\n  tachi down --timeout 60s")]
+    Down(Down),
+    /// Show who runs, in which state, doing what
+    #[command(
+        visible_alias = "ps",
+        after_help = "Examples:\n  tachi status\n  tachi status --watch\n  tachi status --check || tachi why \
+        instance_2\n  tachi status --json | jq '.instances[].status'"
+    )]
+    Status(Status),
+    /// Start stopped or failed instances
+    #[command(after_help = "Examples:\n  tachi start instance_2\n  tachi start all")]
+    Start(Targets),
+    /// Stop instances and keep them down
+    #[command(
+        after_help = "Examples:\n  tachi stop instance_2\n  tachi stop builder\n  tachi stop 'gateway_*'"
+    )]
+    Stop(Targets),
+    /// Replace instances by new processes
+    #[command(after_help = "Examples:\n  tachi restart instance_1\n  tachi restart all --timeout 60s")]
+    Restart(Targets),
+    /// Send a signal; the instance comes back
+    #[command(after_help = "Examples:\n  tachi kill instance_2\n  tachi kill -s TERM instance_2")]
+    Kill(Kill),
+    /// Have so many instances of a role
+    #[command(after_help = "Examples:\n  tachi scale builder=3\n  tachi scale explorer=0")]
+    Scale(Scale),
+    /// Let instances idle; with --all end them and keep them ended
+    #[command(after_help = "Examples:\n  tachi pause instance_2\n  tachi pause --all")]
+    Pause(Pausing),
+    /// Undo pause; with --all also clear the stop
+    #[command(after_help = "Examples:\n  tachi resume instance_2\n  tachi resume --all")]
+    Resume(Pausing),
+    /// Say why an instance is in its state, and what comes next
+    #[command(after_help = "Examples:\n  tachi why instance_2")]
+    Why(One),
+    /// Starts and deaths of one instance
+    #[command(after_help = "Examples:\n  tachi history instance_2")]
+    History(One),
+    /// Output of the instances, merged
+    #[command(
+        after_help = "Examples:\n  tachi logs\n  tachi logs -f instance_1 instance_2\n  tachi logs -n 100 \
+        --no-prefix instance_1"
+    )]
+    Logs(Logs),
+    /// Lifecycle of the fleet: starts, deaths with cause, commands
+    #[command(after_help = "Examples:\n  tachi events\n  tachi events -f\n  tachi events -n 50 instance_2")]
+    Events(Stream),
+    /// Send a message to an instance, a role, everybody, or the operator
+    #[command(
+        after_help = "Recipients: an instance id, role:NAME, broadcast, operator.\n\nExamples:\n  tachi send \
+        instance_2 'what did you find?'\n  tachi send role:builder 'stop at 5 pm'\n  git log -5 | tachi send broadcast -"
+    )]
+    Send(Send),
+    /// Messages to the operator, or to one instance
+    #[command(
+        after_help = "Examples:\n  tachi inbox\n  tachi inbox instance_2\n  tachi inbox --wait --timeout 60s\n  \
+        tachi inbox --sent"
+    )]
+    Inbox(Inbox),
+    /// All messages
+    #[command(
+        after_help = "Examples:\n  tachi messages\n  tachi messages -f\n  tachi messages -n 100 instance_2"
+    )]
+    Messages(Stream),
+    /// What the team knows: findings, decisions, learnings, facts
+    #[command(
+        after_help = "Examples:\n  tachi memory list findings\n  tachi memory add decision 'we keep JSON'\n  \
+        tachi memory set release '{\"version\": 2}'\n  tachi memory get release\n  tachi memory search json"
+    )]
+    Memory(Memory),
+    /// Check the configuration and show what it amounts to
+    #[command(
+        after_help = "Examples:\n  tachi check\n  tachi check --config infrastructure/tachi.example.toml"
+    )]
+    Check(Up),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Examples:\n  tachi completions bash > ~/.local/share/bash-completion/completions/tachi"
+    )]
+    Completions(Completions),
+    /// Parent of one command (started by the supervisor)
+    #[command(name = "__hold", hide = true)]
+    Hold(Hold),
+}
+
+/// `up` and `check`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Up {
+    /// How many instances, 1 to 1000 [default: 3]
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    pub count: Option<String>,
+    /// What the fleet works on [default: the git repository around here]
+    #[arg(long, value_name = "DIR", env = "TACHI_WORKSPACE", hide_env_values = true)]
+    pub workspace: Option<PathBuf>,
+    /// What the team pursues
+    #[arg(long, value_name = "TEXT")]
+    pub goal: Option<String>,
+    /// What thinks: builtin, or a name from the configuration
+    #[arg(long, value_name = "NAME", env = "TACHI_BACKEND", hide_env_values = true)]
+    pub backend: Option<String>,
+    /// So many of a role; repeatable, the rest of N follows the usual cycle
+    #[arg(long = "role", value_name = "ROLE=N")]
+    pub roles: Vec<String>,
+    /// Configuration file [default: the nearest tachi.toml upwards]
+    #[arg(long, value_name = "FILE", env = "TACHI_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Return when all are ready; the fleet stays
+    #[arg(long)]
+    pub detach: bool,
+    /// Keep a stop that is latched (for service units)
+    #[arg(long)]
+    pub keep_stop: bool,
+    /// We are the process behind --detach.
+    #[arg(long, hide = true)]
+    pub detached: bool,
+}
+
+/// `down`.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Exit 3 unless everything that should run is ready
+    #[arg(long)]
+    pub check: bool,
+    /// Draw again whenever something changes
+    #[arg(long, short = 'w')]
+    pub watch: bool,
+}
+
+/// Verbs on a selection.
+#[derive(Debug, Args)]
+pub struct Targets {
+    /// Instance id, role, glob, or `all`
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `kill`.
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// Instance id, role, glob, or `all`
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Which signal
+    #[arg(long, short, value_name = "SIGNAL", default_value = "KILL")]
+    pub signal: String,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `scale`.
+#[derive(Debug, Args)]
+pub struct Scale {
+    /// Role and wanted number
+    #[arg(value_name = "ROLE=N")]
+    pub wanted: String,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `pause` and `resume`.
+#[derive(Debug, Args)]
+pub struct Pausing {
+    /// Instance id, role, or glob
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The whole fleet, latched
+    #[arg(long)]
+    pub all: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// Verbs on one instance.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Instance id
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Instance ids [default: all, and the supervisor]
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Go on as lines come
+    #[arg(long, short)]
+    pub follow: bool,
+    /// So many of the newest lines of each
+    #[arg(long, short = 'n', value_name = "LINES", default_value_t = 20)]
+    pub lines: usize,
+    /// Without the name in front
+    #[arg(long)]
+    pub no_prefix: bool,
+}
+
+/// `events` and `messages`.
+#[derive(Debug, Args)]
+pub struct Stream {
+    /// Only what concerns this instance
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// Go on as they come
+    #[arg(long, short)]
+    pub follow: bool,
+    /// So many of the newest
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
+    pub number: usize,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// For whom
+    #[arg(value_name = "TO")]
+    pub to: String,
+    /// What; `-` reads standard input
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    pub text: String,
+    /// What kind of message
+    #[arg(long = "type", value_name = "TYPE", default_value = "human")]
+    pub kind: String,
+}
+
+/// `inbox`.
+#[derive(Debug, Args)]
+pub struct Inbox {
+    /// Whose [default: the operator's]
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// Wait for the next message
+    #[arg(long)]
+    pub wait: bool,
+    /// What was sent, and how far it got
+    #[arg(long, conflicts_with = "wait")]
+    pub sent: bool,
+    /// So many of the newest
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
+    pub number: usize,
+    /// How long to wait [default: for ever]
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = time::parse)]
+    pub timeout: Option<Duration>,
+}
+
+/// `memory`.
+#[derive(Debug, Args)]
+pub struct Memory {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub action: MemoryAction,
+}
+
+/// What to do with the memory.
+#[derive(Debug, Subcommand)]
+pub enum MemoryAction {
+    /// Remember something
+    Add {
+        /// finding, decision or learning
+        #[arg(value_name = "KIND")]
+        kind: String,
+        /// What
+        #[arg(value_name = "TEXT")]
+        text: String,
+    },
+    /// Show entries and facts
+    List {
+        /// findings, decisions, learnings or facts [default: all]
+        #[arg(value_name = "KIND")]
+        kind: Option<String>,
+    },
+    /// Show one fact, or one entry by its id
+    Get {
+        /// Name
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+    /// Set one fact
+    Set {
+        /// Name
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// Value
+        #[arg(value_name = "JSON", allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Find text in entries and facts, case ignored
+    Search {
+        /// What
+        #[arg(value_name = "TEXT")]
+        text: String,
+    },
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `__hold`.
+#[derive(Debug, Args)]
+pub struct Hold {
+    /// Whose parent we are
+    #[arg(long, value_name = "ID")]
+    pub id: InstanceId,
+    /// The command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}

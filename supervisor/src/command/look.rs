@@ -1,0 +1,105 @@
+//! The fleet as it is: registry, alive locks, live values of the instances, board. Takes no lock and makes nothing.
+
+use tachi_shared::clock::{self, Timestamp};
+use tachi_shared::id::ProcessRef;
+use tachi_shared::os::{AliveLock, process};
+use tachi_shared::registry::{Registry, Row};
+use tachi_shared::snapshot::{Document, Loaded};
+use tachi_shared::store::Store;
+
+use super::ask;
+use crate::error::Result;
+use crate::render::{Header, Progress, Shown, Supervisor};
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    /// Everything above the table.
+    pub(super) header: Header,
+    /// The instances.
+    pub(super) rows: Vec<Shown>,
+}
+
+impl Look {
+    /// What should run and is not ready: ids with their states.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let missing = self.rows.iter().filter(|shown| shown.is_missing());
+        missing
+            .map(|shown| format!("{} is {}", shown.row.instance_id, shown.state(self.header.now)))
+            .collect()
+    }
+
+    /// Whether a supervisor holds the directory.
+    pub(super) fn is_supervised(&self) -> bool {
+        matches!(self.header.supervisor, Supervisor::Running { .. })
+    }
+}
+
+/// Looks at everything once.
+///
+/// # Errors
+/// [`tachi_shared::Error::Io`] and [`tachi_shared::Error::NewerSchema`]; damaged files are told in the header instead.
+pub(super) fn look(store: &Store) -> Result<Look> {
+    let mut troubles = Vec::new();
+    let registry = registry(store, &mut troubles)?;
+    let now = clock::now().wall;
+    let supervised = ask::is_supervised(store);
+    let progress = match store.tasks().board() {
+        Ok(board) => Progress::of(board),
+        Err(error) => {
+            troubles.push(error.to_string());
+            None
+        }
+    };
+    let header = Header {
+        supervisor: supervisor(store, &registry, supervised, now),
+        state: store.dir().root().display().to_string(),
+        workspace: registry.supervisor.as_ref().and_then(|row| row.workspace.clone()),
+        containment: registry.supervisor.as_ref().map(|row| row.containment.clone()).unwrap_or_default(),
+        progress,
+        latched: std::fs::read_to_string(store.dir().stop()).ok(),
+        troubles,
+        now,
+    };
+    let rows = registry.instances.into_iter().map(|row| shown(store, row, supervised)).collect();
+    Ok(Look { header, rows })
+}
+
+/// The registry, or the last good one.
+///
+/// # Errors
+/// As [`look`].
+pub(super) fn registry(store: &Store, troubles: &mut Vec<String>) -> Result<Registry> {
+    Ok(match store.registry().load()? {
+        Loaded::Good(registry) => registry,
+        Loaded::Missing => Registry::empty(),
+        Loaded::Fallback(registry, why) => {
+            troubles.push(why);
+            registry
+        }
+    })
+}
+
+fn supervisor(store: &Store, registry: &Registry, supervised: bool, now: Timestamp) -> Supervisor {
+    let row = registry.supervisor.as_ref();
+    if supervised {
+        let pid = AliveLock::holder(&store.dir().supervisor_alive()).or_else(|| row.and_then(|row| row.pid));
+        let since = row.filter(|row| row.pid == pid).map_or(now, |row| row.started_at);
+        return Supervisor::Running { pid: pid.unwrap_or_default(), since };
+    }
+    row.map_or(Supervisor::Never, |row| Supervisor::Gone { pid: row.pid, since: row.started_at })
+}
+
+/// The row with what can be seen of its process.
+fn shown(store: &Store, mut row: Row, supervised: bool) -> Shown {
+    let alive = process_of(&row).is_some_and(|process| process::is_alive(&process));
+    if alive && let Ok(Loaded::Good(state)) = store.instance(&row.instance_id).load() {
+        row.doing = Some(state.current_task);
+    }
+    Shown { row, alive, supervised }
+}
+
+/// The process a row names, if it names one completely.
+pub(super) fn process_of(row: &Row) -> Option<ProcessRef> {
+    Some(ProcessRef { pid: row.pid?, pid_start: row.pid_start?, boot_id: row.boot_id.clone()? })
+}

@@ -1,0 +1,183 @@
+//! `tachi memory`: findings, decisions, learnings and facts.
+
+use serde_json::{Map, Value, json};
+use tachi_shared::clock;
+use tachi_shared::memory::{Entry, EntryKind, Memory};
+use tachi_shared::os::process;
+use tachi_shared::snapshot::{Document, Loaded};
+use tachi_shared::store::Store;
+
+use super::context::Context;
+use super::{printer, selector};
+use crate::args::{Memory as Args, MemoryAction};
+use crate::error::{Error, Result, exit};
+use crate::render::json::document;
+use crate::render::paint::{Tone, paint};
+use crate::render::span::stamp;
+use crate::render::text::{clean, clean_lines};
+
+/// Names of the lists, as `list` takes them.
+const LISTS: [&str; 4] = ["findings", "decisions", "learnings", "facts"];
+/// Longest name of a fact, in bytes.
+const KEY_MAX: usize = 256;
+
+/// Does one thing with the memory.
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8> {
+    let store = context.store()?;
+    match &args.action {
+        MemoryAction::Add { kind, text } => add(context, &store, kind, text),
+        MemoryAction::List { kind } => list(context, &store, kind.as_deref()),
+        MemoryAction::Get { key } => get(context, &store, key),
+        MemoryAction::Set { key, value } => set(context, &store, key, value),
+        MemoryAction::Search { text } => search(context, &store, text),
+    }
+}
+
+fn add(context: &Context, store: &Store, kind: &str, text: &str) -> Result<u8> {
+    let kind = match kind.trim_end_matches('s') {
+        "finding" => EntryKind::Finding,
+        "decision" => EntryKind::Decision,
+        "learning" => EntryKind::Learning,
+        _ => {
+            return Err(Error::usage(
+                format!("{kind:?} is no kind of entry"),
+                "use finding, decision or learning",
+            ));
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(Error::usage("the text is empty", "tachi memory add finding 'some text'"));
+    }
+    let now = clock::now();
+    let me = process::current();
+    let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
+    let entry = store.memory().add(kind, &id, "operator", text, now)?;
+    if context.json {
+        printer::json(&document("entry", json!(entry)))?;
+    } else {
+        printer::line(&format!("remembered as {}", clean(&entry.id)))?;
+    }
+    Ok(exit::OK)
+}
+
+fn list(context: &Context, store: &Store, kind: Option<&str>) -> Result<u8> {
+    if let Some(kind) = kind
+        && !LISTS.iter().any(|list| list.trim_end_matches('s') == kind.trim_end_matches('s'))
+    {
+        let hint = format!("use one of {}", LISTS.join(", "));
+        return Err(Error::usage(format!("{kind:?} is no part of the memory"), hint));
+    }
+    let memory = load(store)?;
+    let wanted =
+        |list: &str| kind.is_none_or(|kind| list.trim_end_matches('s') == kind.trim_end_matches('s'));
+    show(context, &memory, wanted, |_| true)
+}
+
+fn search(context: &Context, store: &Store, text: &str) -> Result<u8> {
+    let needle = text.to_lowercase();
+    let memory = load(store)?;
+    show(context, &memory, |_| true, |haystack| haystack.to_lowercase().contains(&needle))
+}
+
+fn get(context: &Context, store: &Store, key: &str) -> Result<u8> {
+    let memory = load(store)?;
+    let lists = [&memory.findings, &memory.decisions, &memory.learnings];
+    let entry = || lists.into_iter().flatten().find(|entry| entry.id == key).map(|entry| json!(entry));
+    let Some(value) = memory.facts.get(key).cloned().or_else(entry) else {
+        let keys: Vec<&str> = memory.facts.keys().map(String::as_str).collect();
+        let near = selector::suggestions(key, &keys);
+        return Err(tachi_shared::Error::Unknown { what: "fact", value: key.to_owned(), near }.into());
+    };
+    if context.json {
+        printer::json(&document("value", value))?;
+    } else {
+        printer::line(&value.to_string())?;
+    }
+    Ok(exit::OK)
+}
+
+fn set(context: &Context, store: &Store, key: &str, text: &str) -> Result<u8> {
+    if key.trim().is_empty() || key.len() > KEY_MAX || key.chars().any(char::is_control) {
+        return Err(Error::usage(
+            format!("{key:?} cannot name a fact"),
+            "use up to 256 printable characters",
+        ));
+    }
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        let hint = format!("text is written with quotes: tachi memory set {key} '\"some text\"'");
+        Error::usage(format!("the value is no JSON: {error}"), hint)
+    })?;
+    store.memory().set_fact(key, value.clone())?;
+    if context.json {
+        printer::json(&document("fact", json!({ key: value })))?;
+    } else {
+        printer::line(&format!("{} = {}", clean(key), clean(&value.to_string())))?;
+    }
+    Ok(exit::OK)
+}
+
+fn load(store: &Store) -> Result<Memory> {
+    Ok(match store.memory().load()? {
+        Loaded::Good(memory) => memory,
+        Loaded::Missing => Memory::empty(),
+        Loaded::Fallback(memory, why) => {
+            printer::complain(&format!("tachi: warning: {}", clean(&why)));
+            memory
+        }
+    })
+}
+
+/// Prints what `wanted` names and `hit` finds.
+fn show(
+    context: &Context,
+    memory: &Memory,
+    wanted: impl Fn(&str) -> bool,
+    hit: impl Fn(&str) -> bool,
+) -> Result<u8> {
+    let lists =
+        [("findings", &memory.findings), ("decisions", &memory.decisions), ("learnings", &memory.learnings)];
+    let chosen: Vec<(&str, Vec<&Entry>)> = lists
+        .into_iter()
+        .filter(|(list, _)| wanted(list))
+        .map(|(list, entries)| (list, entries.iter().filter(|entry| hit(&entry.content)).collect()))
+        .collect();
+    let facts: Map<String, Value> = if wanted("facts") {
+        let found = memory.facts.iter().filter(|(key, value)| hit(key) || hit(&value.to_string()));
+        found.map(|(key, value)| (key.clone(), value.clone())).collect()
+    } else {
+        Map::new()
+    };
+    if context.json {
+        let mut map: Map<String, Value> =
+            chosen.iter().map(|(list, entries)| ((*list).to_owned(), json!(entries))).collect();
+        if wanted("facts") {
+            map.insert("facts".to_owned(), Value::Object(facts));
+        }
+        printer::json(&document("memory", Value::Object(map)))?;
+        return Ok(exit::OK);
+    }
+    let now = clock::now().wall;
+    for (list, entry) in
+        chosen.iter().flat_map(|(list, entries)| entries.iter().map(move |entry| (list, entry)))
+    {
+        let at = entry.timestamp.map_or_else(|| "-".to_owned(), |at| stamp(at, now));
+        let kind = paint(Tone::Title, list.trim_end_matches('s'));
+        printer::line(&format!(
+            "{kind}  {at}  {}  {}",
+            clean(&entry.instance),
+            clean_lines(&entry.content, 4)
+        ))?;
+    }
+    for (key, value) in &facts {
+        printer::line(&format!(
+            "{}  {} = {}",
+            paint(Tone::Title, "fact"),
+            clean(key),
+            clean(&value.to_string())
+        ))?;
+    }
+    if facts.is_empty() && chosen.iter().all(|(_, entries)| entries.is_empty()) {
+        printer::line("nothing is remembered here")?;
+    }
+    Ok(exit::OK)
+}

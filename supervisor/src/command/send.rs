@@ -1,0 +1,146 @@
+//! `tachi send`: one message from the operator; its recipients are checked before anything is stored, and woken after.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde_json::json;
+use tachi_shared::clock::{self, Now};
+use tachi_shared::id::Recipient;
+use tachi_shared::os::doorbell::{Ring, ring};
+use tachi_shared::os::{AliveLock, process};
+use tachi_shared::queue::message::LINE_MAX;
+use tachi_shared::queue::{Draft, MessageKind};
+use tachi_shared::registry::{Registry, Row};
+use tachi_shared::store::Store;
+
+use super::context::Context;
+use super::look::registry;
+use super::{printer, selector};
+use crate::args::Send;
+use crate::error::{Error, Result, exit};
+use crate::render::json::document;
+
+/// Types only Tachi itself may send: they carry its own bookkeeping.
+const RESERVED: [MessageKind; 6] = [
+    MessageKind::Presence,
+    MessageKind::Event,
+    MessageKind::Memory,
+    MessageKind::Proposal,
+    MessageKind::Vote,
+    MessageKind::TaskComplete,
+];
+/// How long to wait for the queue's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sends one message.
+pub(super) fn run(context: &Context, args: &Send) -> Result<u8> {
+    let kind = kind(&args.kind)?;
+    let to: Recipient = args.to.parse()?;
+    let store = context.store()?;
+    let registry = registry(&store, &mut Vec::new())?;
+    let recipients = recipients(&registry, &to)?;
+    let text = text(&args.text)?;
+    let draft = draft(to, kind, &text, clock::now());
+    let seq = store.queue().send(std::slice::from_ref(&draft), PATIENCE)?;
+    let awake = wake(&store, &recipients);
+    if context.json {
+        printer::json(&document(
+            "sent",
+            json!({ "seq": seq, "id": draft.id, "to": draft.to, "awake": awake }),
+        ))?;
+        return Ok(exit::OK);
+    }
+    let asleep = recipients.len() - awake;
+    let note = match (draft.to, asleep) {
+        (_, 0) => String::new(),
+        (Recipient::Instance(id), _) => format!("; {id} is not running and gets it at its next start"),
+        (_, asleep) => format!("; {asleep} not running get it at their next start"),
+    };
+    printer::line(&format!("sent #{seq}{note}"))?;
+    Ok(exit::OK)
+}
+
+fn kind(word: &str) -> Result<MessageKind> {
+    let kind = MessageKind::from(word.to_owned());
+    let fits = !word.is_empty()
+        && word.len() <= 64
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    if !fits {
+        return Err(Error::usage(
+            format!("{word:?} cannot be a message type"),
+            "for example human, question, finding",
+        ));
+    }
+    if RESERVED.contains(&kind) {
+        let hint = "use human, question, answer, reply, finding, or a word of your own";
+        return Err(Error::usage(format!("messages of type {word:?} are sent by tachi itself"), hint));
+    }
+    Ok(kind)
+}
+
+/// The rows that will get it.
+///
+/// # Errors
+/// [`tachi_shared::Error::Unknown`] if nobody would.
+fn recipients<'a>(registry: &'a Registry, to: &Recipient) -> Result<Vec<&'a Row>> {
+    let rows = registry.instances.iter();
+    match to {
+        Recipient::Instance(id) => {
+            let mut names: Vec<&str> = rows.map(|row| row.instance_id.as_str()).collect();
+            names.extend(["broadcast", "operator"]);
+            let near = selector::suggestions(id.as_str(), &names);
+            let missing = || tachi_shared::Error::Unknown { what: "recipient", value: id.to_string(), near };
+            Ok(vec![registry.row(id).ok_or_else(missing)?])
+        }
+        Recipient::Role(role) => {
+            let found: Vec<&Row> = rows.clone().filter(|row| row.role == *role).collect();
+            if found.is_empty() {
+                let mut names: Vec<&str> = rows.map(|row| row.role.as_str()).collect();
+                names.sort_unstable();
+                names.dedup();
+                let near = selector::suggestions(role.as_str(), &names);
+                return Err(
+                    tachi_shared::Error::Unknown { what: "role", value: role.to_string(), near }.into()
+                );
+            }
+            Ok(found)
+        }
+        Recipient::Broadcast => Ok(rows.collect()),
+        Recipient::Operator => Ok(Vec::new()),
+    }
+}
+
+/// The text given, or standard input for `-`.
+fn text(given: &str) -> Result<String> {
+    let mut text = given.to_owned();
+    if given == "-" {
+        let mut bytes = Vec::new();
+        let limit = LINE_MAX as u64 + 1;
+        std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(|e| Error::system("read standard input", e))?;
+        text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+    }
+    if text.trim().is_empty() {
+        return Err(Error::usage(
+            "the message is empty",
+            "tachi send TO 'some text', or `-` to read standard input",
+        ));
+    }
+    Ok(text)
+}
+
+/// The operator's ids cannot repeat: a process sends one message, and pid with start time is unique.
+fn draft(to: Recipient, kind: MessageKind, text: &str, now: Now) -> Draft {
+    let me = process::current();
+    let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
+    Draft::new(to, "operator", kind, id, now.wall, text)
+}
+
+/// Rings the doorbells of those who live; how many that are.
+fn wake(store: &Store, rows: &[&Row]) -> usize {
+    let live = rows.iter().filter(|row| AliveLock::is_held(&store.dir().alive(&row.instance_id)));
+    live.map(|row| ring(&store.dir().doorbell(&row.instance_id), Ring::Messages)).count()
+}

@@ -1,0 +1,263 @@
+//! The doors that hands use: commands placed by `mv`, the stop file, and hints that something else was edited.
+//!
+//! One watcher on five directories tells where to look; it only sets bits and wakes the loop. Every door is looked at by
+//! the slow tick as well, so a lost hint costs seconds, not correctness. Where no watcher can be had, the tick comes every
+//! second instead and the event log says so once.
+
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use serde_json::Map;
+use tachi_shared::clock::{Now, Timestamp};
+use tachi_shared::command::{Command, CommandBox, Reply, judge};
+use tachi_shared::id::{CommandId, Incarnation};
+use tachi_shared::layout::{StateDir, Topic};
+use tachi_shared::os::place::{Sync, place};
+use tachi_shared::os::watch::{Hint, Watch};
+use tachi_shared::os::{Disk, Storage as _};
+use tachi_shared::store::Store;
+
+use super::poll::wake_up;
+use crate::error::Result;
+use crate::fleet::Event;
+
+/// Look at the registry.
+pub(super) const REGISTRY: u8 = 1;
+/// Look at the stop file.
+pub(super) const STOP: u8 = 2;
+/// Look for commands.
+pub(super) const COMMANDS: u8 = 4;
+/// Look at views, spool and queue.
+pub(super) const HOUSE: u8 = 8;
+/// Look everywhere.
+pub(super) const ALL: u8 = REGISTRY | STOP | COMMANDS | HOUSE;
+
+/// Longest stop text read.
+const TEXT_MAX: u64 = 1000;
+/// Between two looks at the doors when the watcher works, and when there is none.
+const TICK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
+
+/// What a look at the command door brought.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// For the mind.
+    pub(super) events: Vec<Event>,
+    /// Commands that may not be carried out, with their refusal.
+    pub(super) refused: Vec<Reply>,
+    /// Files that could not be read, as sentences.
+    pub(super) rejected: Vec<String>,
+}
+
+/// The doors of one state directory.
+pub(super) struct Doors {
+    dir: StateDir,
+    commands: CommandBox,
+    incarnation: Incarnation,
+    hints: Arc<AtomicU8>,
+    wake: Arc<OwnedFd>,
+    watch: Option<Watch>,
+    stopped: bool,
+}
+
+impl Doors {
+    /// Opens the doors; the sentence says why there is no watcher.
+    pub(super) fn open(store: &Store, incarnation: Incarnation) -> Result<(Self, Option<String>)> {
+        let dir = store.dir().clone();
+        let hints = Arc::new(AtomicU8::new(ALL));
+        let wake = Arc::new(wake_up()?);
+        let (watch, trouble) = match watch(&dir, &hints, &wake) {
+            Ok(watch) => (Some(watch), None),
+            Err(error) => (None, Some(format!("no watcher, looking every second instead: {error}"))),
+        };
+        let stopped = dir.stop().exists();
+        let commands = store.commands();
+        Ok((Self { dir, commands, incarnation, hints, wake, watch, stopped }, trouble))
+    }
+
+    /// Becomes readable when there are hints.
+    pub(super) fn wake(&self) -> impl AsFd {
+        self.wake.as_fd()
+    }
+
+    /// Where to look now.
+    pub(super) fn hints(&self) -> u8 {
+        let mut counter = [0; 8];
+        // Nothing to read is fine: the bits decide.
+        let _ = rustix::io::read(&*self.wake, &mut counter);
+        self.hints.swap(0, Ordering::AcqRel)
+    }
+
+    /// How often to look without hints.
+    pub(super) fn tick(&self) -> Duration {
+        if self.watch.is_some() { TICK.0 } else { TICK.1 }
+    }
+
+    /// Whether the stop file is there.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Looks for the stop file.
+    pub(super) fn look_for_stop(&mut self) -> Option<Event> {
+        let text = read_text(&self.dir.stop());
+        let present = text.is_some();
+        if std::mem::replace(&mut self.stopped, present) == present {
+            return None;
+        }
+        Some(Event::StopFile { present, text: text.unwrap_or_default() })
+    }
+
+    /// Writes the stop file.
+    pub(super) fn latch(&mut self, text: &str) -> tachi_shared::Result<()> {
+        self.stopped = true;
+        place(&Disk, &self.dir.tmp(), &self.dir.stop(), format!("{text}\n").as_bytes(), Sync::DataAndName)
+    }
+
+    /// Removes the stop file.
+    pub(super) fn clear(&mut self) -> tachi_shared::Result<()> {
+        self.stopped = false;
+        let path = self.dir.stop();
+        match Disk.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(tachi_shared::Error::io("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the commands lying there.
+    pub(super) fn take_commands(&self, now: Now) -> Asked {
+        let mut asked = Asked::default();
+        match self.commands.take(now.wall) {
+            Err(error) => asked.rejected.push(error.to_string()),
+            Ok(taken) => {
+                for command in taken {
+                    match command {
+                        Err(why) => asked.rejected.push(why),
+                        Ok((id, command)) => match refusal(&command, self.incarnation, now.wall) {
+                            Some((code, why)) => asked.refused.push(reply(id, code, why, now.wall)),
+                            None => {
+                                let Command { verb, from, .. } = command;
+                                asked.events.push(Event::Command { command: id, verb, from });
+                            }
+                        },
+                    }
+                }
+            }
+        }
+        asked
+    }
+
+    /// Places an answer.
+    pub(super) fn answer(&self, reply: &Reply) -> tachi_shared::Result<()> {
+        self.commands.answer(reply)
+    }
+}
+
+/// Why a command may not be carried out, with the caller's exit code: 5 = that supervisor is gone, 6 = too late.
+fn refusal(command: &Command, ours: Incarnation, now: Timestamp) -> Option<(i32, String)> {
+    let why = judge(command, ours, now).err()?;
+    let gone = command.supervisor.is_some_and(|meant| meant != ours);
+    Some((if gone { 5 } else { 6 }, why))
+}
+
+fn reply(id: CommandId, code: i32, message: String, at: Timestamp) -> Reply {
+    Reply { id, ok: false, code, message, details: Map::new(), at }
+}
+
+/// The beginning of a file as text, if it is there.
+fn read_text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    match OpenOptions::new().read(true).open(path) {
+        Ok(file) => file.take(TEXT_MAX).read_to_end(&mut bytes).ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        // Present, and unreadable: present.
+        Err(_) => None,
+    };
+    Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+fn watch(dir: &StateDir, hints: &Arc<AtomicU8>, wake: &Arc<OwnedFd>) -> tachi_shared::Result<Watch> {
+    let dirs = [
+        dir.root().to_owned(),
+        dir.commands(),
+        dir.spool(),
+        dir.segments(Topic::Messages),
+        dir.segments(Topic::Tasks),
+    ];
+    let (dir, hints, wake) = (dir.clone(), Arc::clone(hints), Arc::clone(wake));
+    Watch::start(&dirs, move |hint| {
+        let bits = match hint {
+            Hint::Rescan => ALL,
+            Hint::Changed(path) => bits(&dir, &path),
+        };
+        if bits != 0 && hints.fetch_or(bits, Ordering::AcqRel) & bits != bits {
+            // A full counter wakes just as well.
+            let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
+        }
+    })
+}
+
+/// Where a changed path asks to look.
+fn bits(dir: &StateDir, path: &Path) -> u8 {
+    if path == dir.registry() {
+        REGISTRY
+    } else if path == dir.stop() {
+        STOP
+    } else if path.parent() == Some(&dir.commands()) {
+        let reply = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".reply.json"));
+        if reply { 0 } else { COMMANDS }
+    } else if path == dir.view(Topic::Messages)
+        || path == dir.view(Topic::Tasks)
+        || path.parent().is_some_and(|parent| parent != dir.root())
+    {
+        HOUSE
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tachi_shared::command::Verb;
+
+    #[test]
+    fn a_hint_says_where_to_look_and_replies_of_ours_are_no_hints() {
+        let dir = StateDir::new("/s");
+        for (path, expected) in [
+            ("/s/registry.json", REGISTRY),
+            ("/s/stop", STOP),
+            ("/s/commands/x.json", COMMANDS),
+            ("/s/commands/x.reply.json", 0),
+            ("/s/messages/00000001.jsonl", HOUSE),
+            ("/s/messages.json", HOUSE),
+            ("/s/spool/a.json", HOUSE),
+            ("/s/memory.json", 0),
+        ] {
+            assert_eq!(bits(&dir, Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn commands_for_another_supervisor_or_out_of_date_are_refused() {
+        let command = |supervisor: Option<u32>, expires: Option<i64>| Command {
+            id: None,
+            verb: Verb::Down,
+            from: "operator".to_owned(),
+            supervisor: supervisor.map(Incarnation),
+            expires_at: expires.map(Timestamp::from_unix),
+        };
+        let now = Timestamp::from_unix(100);
+        let code = |command: &Command| refusal(command, Incarnation(2), now).map(|(code, _)| code);
+        assert_eq!(code(&command(None, None)), None);
+        assert_eq!(code(&command(Some(2), Some(101))), None);
+        assert_eq!(code(&command(Some(1), None)), Some(5));
+        assert_eq!(code(&command(None, Some(99))), Some(6));
+    }
+}

@@ -1,0 +1,155 @@
+//! Keeping house: views for people, and the doors for messages, on a thread of its own.
+//!
+//! Rendering a large view or waiting a moment for the queue's lock must not delay a restart, so none of it happens on the
+//! loop's thread. The loop only hints; the thread works at most once a second, looks again some seconds after the last
+//! hint (files that a hand was still writing are judged then), and sleeps without limit otherwise.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tachi_shared::clock;
+use tachi_shared::os::Disk;
+use tachi_shared::queue::View;
+use tachi_shared::registry::Registry;
+use tachi_shared::snapshot::Loaded;
+use tachi_shared::store::Store;
+
+/// Shortest time between two rounds.
+const EVERY: Duration = Duration::from_secs(1);
+/// Rounds are repeated this long after the last hint.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+/// And then there is nothing to do until the next hint.
+const NEVER: Duration = Duration::from_secs(86_400);
+/// How long the last round may take when the supervisor leaves.
+const LAST_ROUND: Duration = Duration::from_secs(1);
+
+/// The house keeper.
+pub(super) struct House {
+    hints: Option<SyncSender<()>>,
+    words: Receiver<String>,
+    ended: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl House {
+    /// Starts keeping the house of `store`. Must come after the signals were blocked.
+    pub(super) fn new(store: &Store) -> Self {
+        // One hint says all: look.
+        let (hints, hinted) = sync_channel(1);
+        let (say, words) = channel();
+        let (end, ended) = sync_channel(1);
+        let store = store.clone();
+        let keep = move || {
+            Keeper::new(store, say).run(&hinted);
+            let _ = end.send(());
+        };
+        // Without a thread there are no views; everything that matters goes on.
+        let thread = std::thread::Builder::new().name("house".to_owned()).spawn(keep).ok();
+        Self { hints: Some(hints), words, ended, thread }
+    }
+
+    /// Something may have changed.
+    pub(super) fn hint(&self) {
+        if let Some(hints) = &self.hints {
+            let _ = hints.try_send(());
+        }
+    }
+
+    /// What could not be accepted since the last call, as sentences.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.words.try_iter().collect()
+    }
+
+    /// One last round, with little patience.
+    pub(super) fn end(&mut self) {
+        self.hint();
+        self.hints = None;
+        if self.ended.recv_timeout(LAST_ROUND).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's side.
+struct Keeper {
+    store: Store,
+    view: View,
+    board: tachi_shared::task::TaskStore,
+    say: Sender<String>,
+    last_error: Option<String>,
+}
+
+impl Keeper {
+    fn new(store: Store, say: Sender<String>) -> Self {
+        let (view, board) = (View::new(Disk, store.dir()), store.tasks());
+        Self { store, view, board, say, last_error: None }
+    }
+
+    fn run(&mut self, hinted: &Receiver<()>) {
+        let mut until = Instant::now() + AFTERWARDS;
+        let mut open = true;
+        while open {
+            let round = Instant::now();
+            self.round();
+            let wait = if round < until { EVERY * 3 } else { NEVER };
+            match hinted.recv_timeout(wait) {
+                Ok(()) => {
+                    until = Instant::now() + AFTERWARDS;
+                    // What comes within the same second is done in one round.
+                    let rest = EVERY.saturating_sub(round.elapsed());
+                    open = self.rest(hinted, rest);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => open = false,
+            }
+        }
+        self.round();
+    }
+
+    /// Waits until `rest` is over; `false` when the supervisor leaves.
+    fn rest(&self, hinted: &Receiver<()>, rest: Duration) -> bool {
+        let end = Instant::now() + rest;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match hinted.recv_timeout(left) {
+                Ok(()) if !left.is_zero() => {}
+                Ok(()) | Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn round(&mut self) {
+        let registry = self.registry();
+        let mut trouble = None;
+        match self.view.refresh(registry.as_ref(), clock::now()) {
+            Ok(done) => done.rejected.into_iter().chain(done.warnings).for_each(|text| self.tell(text)),
+            // Somebody else is at it, or the queue is busy: the next round comes.
+            Err(tachi_shared::Error::LockTimeout { .. }) => {}
+            Err(error) => trouble = Some(error.to_string()),
+        }
+        if let Err(error) = self.board.write_view() {
+            trouble = trouble.or_else(|| Some(error.to_string()));
+        }
+        // The same trouble every second is told once.
+        if trouble != self.last_error {
+            trouble.iter().cloned().for_each(|text| self.tell(text));
+            self.last_error = trouble;
+        }
+    }
+
+    fn registry(&self) -> Option<Registry> {
+        match self.store.registry().load() {
+            Ok(Loaded::Good(registry) | Loaded::Fallback(registry, _)) => Some(registry),
+            Ok(Loaded::Missing) | Err(_) => None,
+        }
+    }
+
+    fn tell(&self, text: String) {
+        // The loop is gone only when we are to end.
+        let _ = self.say.send(text);
+    }
+}

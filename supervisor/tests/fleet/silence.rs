@@ -1,0 +1,115 @@
+//! The watchdog: who is stalled, who is killed, and who is spared.
+
+use tachi::fleet::{Action, Event, next};
+
+use super::scene::{Scene, at, check, parse, settings, shown};
+
+#[test]
+fn p36_silence_is_first_shown_and_then_ended() {
+    let mut scene = Scene::running(1);
+    scene.check(
+        "30_009 tick        =>
+         30_009 ? 1 ready
+         30_010 tick        =>
+         30_010 ? 1 stalled
+         120_009 tick       =>
+         120_010 tick       => kill 1#1
+         120_011 killed 1#1 9 => kill 1#1
+         120_012 empty 1#1  => spawn 1#2, release 1#1, tell 1",
+    );
+    assert_eq!(scene.row(1).last_death.unwrap().cause, "watchdog");
+}
+
+#[test]
+fn p36_declared_silence_is_legal_and_progress_ends_a_stall() {
+    check(
+        1,
+        "1000 busy 1#1 200_000 =>
+         199_999 tick          =>
+         199_999 ? 1 ready
+         200_000 tick          =>
+         200_000 ? 1 stalled
+         200_100 ready 1#1     =>
+         200_100 ? 1 ready
+         229_000 tick          =>
+         229_000 ? 1 ready",
+    );
+}
+
+#[test]
+fn p37_a_start_that_does_not_become_ready_is_shown_and_then_ended() {
+    let mut scene = Scene::new(&settings(1));
+    scene.check(
+        "0 began          => spawn 1#1
+         0 spawned 1#1    =>
+         29_999 ? 1 starting
+         30_000 tick      =>
+         30_000 ? 1 stalled
+         120_000 tick     => kill 1#1",
+    );
+}
+
+#[test]
+fn p36_the_frozen_are_not_judged() {
+    let mut scene = Scene::running(1);
+    scene.check("1000 frozen 1 => \n 1000 ? 1 frozen");
+    for ms in (2000..600_000).step_by(1000) {
+        scene.check(&format!("{ms} tick => \n {ms} ? 1 frozen"));
+    }
+    scene.check(
+        "600_000 thawed 1 =>
+         600_000 ? 1 ready
+         629_000 tick     =>
+         629_000 ? 1 ready",
+    );
+}
+
+#[test]
+fn p60_a_supervisor_that_was_stopped_for_a_minute_blames_nobody() {
+    let mut scene = Scene::running(2);
+    let late = next(&mut scene.fleet, Event::Tick, at(300_000));
+    assert!(!late.iter().any(|action| matches!(action, Action::KillTree { .. })), "{late:?}");
+    scene.now = at(300_000);
+    assert_eq!(scene.row(1).status.word(), "ready");
+    scene.check("329_000 tick => \n 329_000 ? 1 ready \n 330_000 tick => \n 330_000 ? 1 stalled");
+}
+
+#[test]
+fn p24_a_stop_gets_time_again_after_a_late_loop() {
+    let mut scene = Scene::running(1);
+    scene.check("1000 a asks stop 1 => TERM 1, CONT 1");
+    let late = next(&mut scene.fleet, Event::Tick, at(60_000));
+    assert!(!late.iter().any(|action| matches!(action, Action::KillTree { .. })), "{late:?}");
+    scene.now = at(60_000);
+    scene.check("61_999 tick => \n 62_000 tick => kill 1#1");
+}
+
+#[test]
+fn p24_time_is_given_again_only_once_or_a_slow_machine_never_ends() {
+    let mut scene = Scene::running(1);
+    scene.check("1000 a asks stop 1 => TERM 1, CONT 1");
+    let late = next(&mut scene.fleet, Event::Tick, at(60_000));
+    assert_eq!(shown(&late), [""; 0]);
+    let late = next(&mut scene.fleet, Event::Tick, at(120_000));
+    assert_eq!(shown(&late), ["kill 1#1"]);
+}
+
+#[test]
+fn doing_reaches_the_registry_at_most_every_five_seconds_and_only_when_it_changed() {
+    let mut scene = Scene::running(1);
+    let saves = |actions: &[Action]| actions.contains(&Action::SaveRegistry);
+    assert!(!saves(scene.give(1000, parse(&["ready", "1#1"], 1000))));
+    assert!(!saves(scene.give(4000, parse(&["ready", "1#1"], 4000))));
+    assert!(saves(scene.give(5010, parse(&["tick"], 0))));
+    assert!(!saves(scene.give(9000, parse(&["tick"], 0))));
+    assert!(!saves(scene.give(12_000, parse(&["tick"], 0))));
+}
+
+#[test]
+fn every_list_ends_with_the_nearest_deadline() {
+    let mut scene = Scene::running(1);
+    let actions = scene.give(1000, parse(&["busy", "1#1", "3000"], 1000)).to_vec();
+    assert_eq!(actions.last(), Some(&Action::WakeAt(at(5010).mono)), "the refresh comes first");
+    let actions = scene.give(5010, parse(&["tick"], 0)).to_vec();
+    assert_eq!(actions.last(), Some(&Action::WakeAt(at(31_000).mono)), "then silence");
+}

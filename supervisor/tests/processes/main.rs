@@ -1,0 +1,18 @@
+//! Real supervisors, real instances, real signals. Commands under holders stand for any instance, so no worker is needed.
+//!
+//! Every wait has a deadline; a test that fails prints the event log, the registry and what the supervisor said.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests may; they play the hands and the killers"
+)]
+
+mod adoption;
+mod deaths;
+mod doors;
+mod stage;
+mod stopping;
+mod zoo;

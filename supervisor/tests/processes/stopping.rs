@@ -1,0 +1,120 @@
+//! M9, P12, P27: ending is complete, graceful first, and never waits for anybody's lock.
+
+use std::fs;
+
+use super::stage::{Stage, lives, signal};
+
+#[test]
+fn m09_terminating_the_supervisor_leaves_nothing_and_a_later_up_is_clean() {
+    let mut stage = Stage::sleepers(&["a", "b", "c", "d"]);
+    let first = stage.up_and_ready(4);
+    signal(first, "TERM");
+    assert_eq!(stage.ended(), Some(0));
+    assert_eq!(stage.survivors(), [""; 0]);
+    assert_eq!(stage.survivors(), [""; 0], "something respawned");
+    assert!(stage.registry()["supervisor"]["pid"].is_null());
+    assert!(stage.rows().iter().all(|row| row["pid"].is_null()), "{:#}", stage.registry());
+    stage.up_and_ready(4);
+    let mut ids: Vec<_> = stage.rows().iter().map(|row| row["instance_id"].to_string()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn m09_down_ends_everything() {
+    let mut stage = Stage::sleepers(&["a", "b"]);
+    stage.up_and_ready(2);
+    stage.ask(&["down"]);
+    assert_eq!(stage.ended(), Some(0));
+    assert_eq!(stage.survivors(), [""; 0]);
+}
+
+/// Ignores TERM for longer than any test waits.
+const STUBBORN: &str = "[[instances]]\nid = \"a\"\ngrace = \"30s\"\n\
+    command = [\"sh\", \"-c\", \"trap '' TERM; while :; do sleep TOKEN; done\"]\n";
+
+#[test]
+fn p27_the_second_signal_kills_at_once() {
+    let mut stage = Stage::new(STUBBORN);
+    let first = stage.up_and_ready(1);
+    let a = stage.pid("a");
+    signal(first, "INT");
+    stage.wait("a is asked to end", |stage| (stage.row("a")["status"] == "stopping").then_some(()));
+    assert!(lives(a));
+    signal(first, "INT");
+    stage.ended();
+    assert_eq!(stage.survivors(), [""; 0]);
+}
+
+#[test]
+fn p25_a_frozen_instance_is_continued_to_hear_that_it_is_to_end() {
+    let mut stage = Stage::new(
+        "[[instances]]\nid = \"a\"\ngrace = \"15s\"\n\
+         command = [\"sh\", \"-c\", \"trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done; : TOKEN\"]\n",
+    );
+    stage.up_and_ready(1);
+    signal(stage.pid("a"), "STOP");
+    stage.wait("it is seen as frozen", |stage| (stage.row("a")["status"] == "frozen").then_some(()));
+    stage.ask(&["stop", "a"]);
+    let row = stage.row("a");
+    assert_eq!(row["status"], "stopped");
+    assert_eq!(row["last_death"]["kind"], "exit", "it was killed instead of asked: {row}");
+}
+
+#[test]
+fn m09_ending_works_while_a_stranger_holds_every_lock() {
+    let mut stage = Stage::sleepers(&["a"]);
+    let first = stage.up_and_ready(1);
+    let locks = stage.state().join(".tachi/locks");
+    let mut holder = std::process::Command::new("sh");
+    // flock(1) takes them one inside the other and stays.
+    let nested = "cd \"$0\"; exec flock registry.lock flock events.lock flock messages.lock flock tasks.lock sh -c ': > held; exec sleep 60'";
+    let mut holder = holder.arg("-c").arg(nested).arg(&locks).spawn().unwrap();
+    stage.wait("the locks are held", |_| locks.join("held").exists().then_some(()));
+    signal(stage.pid("a"), "KILL");
+    stage.wait("a was replaced although nothing can be written", |stage| {
+        let state = fs::read(stage.state().join("instances/a.json")).ok()?;
+        let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+        (state["incarnation"] == 2 && state["running"] == true).then_some(())
+    });
+    signal(first, "TERM");
+    assert!(stage.ended().is_some());
+    assert_eq!(stage.survivors(), [""; 0]);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+#[test]
+fn p03_a_command_gets_no_blocked_signal_no_descriptor_and_the_old_limits() {
+    let mut stage = Stage::sleepers(&["a"]);
+    stage.up_and_ready(1);
+    let pid = stage.pid("a");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+    };
+    assert_eq!(mask("SigBlk"), 0);
+    // The two the C library keeps for itself are nobody's business.
+    assert_eq!(mask("SigIgn") & 0x7fff_ffff, 0, "SIGPIPE must not stay ignored");
+    let open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten().collect();
+    let open: Vec<_> =
+        open.iter().map(|entry| (entry.file_name(), fs::read_link(entry.path()).unwrap())).collect();
+    assert_eq!(open.len(), 3, "{open:?}");
+    let limit = |pid: &str| {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+        line.split_whitespace().nth(3).unwrap().to_owned()
+    };
+    assert_eq!(limit(&pid.to_string()), limit("self"));
+}
+
+#[test]
+fn p29_stop_returns_as_soon_as_it_is_true() {
+    let mut stage = Stage::sleepers(&["a"]);
+    stage.up_and_ready(1);
+    let begin = std::time::Instant::now();
+    stage.ask(&["stop", "a"]);
+    assert!(begin.elapsed().as_secs() < 5, "a willing instance was waited for: {:?}", begin.elapsed());
+    assert_eq!(stage.row("a")["last_death"]["signal"], "SIGTERM");
+}
