@@ -25,11 +25,13 @@ fn m07b_planted_wrong_proposals_are_voted_down_whenever_they_come() {
     let tree = tempfile::tempdir().unwrap();
     repository(tree.path());
     let state = tempfile::tempdir().unwrap();
+    std::fs::write(state.path().join("outside"), "one line\n").unwrap();
+    let outside = format!("../{}/outside", state.path().file_name().unwrap().to_str().unwrap());
     for count in [1, 2, 4] {
         let state = state.path().join(count.to_string());
         let mut team = Fleet::new(tree.path(), &state, count, 17, 0);
         plant(&mut team, "early", json!({"kind": "hotspot", "path": "README.md", "lines": 999_999}));
-        plant(&mut team, "escape", json!({"kind": "hotspot", "path": "../../etc/passwd", "lines": 1}));
+        plant(&mut team, "escape", json!({"kind": "hotspot", "path": outside, "lines": 1}));
         plant(&mut team, "true", json!({"kind": "hotspot", "path": "README.md", "lines": 1, "churn": 1}));
         plant(&mut team, &"l".repeat(64), json!({"kind": "hotspot", "path": "README.md", "churn": 7}));
         plant(&mut team, "someone-elses", json!({"kind": "lunch"}));
@@ -105,4 +107,21 @@ fn builtin_answers_from_its_facts_or_says_that_no_model_is_configured() {
         let answer = ask(&team, question);
         assert!(answer.contains(expected), "{question}: {answer}");
     }
+}
+
+#[test]
+fn a_proposal_that_comes_just_before_the_report_is_voted_on_first() {
+    let tree = tempfile::tempdir().unwrap();
+    repository(tree.path());
+    let state = tempfile::tempdir().unwrap();
+    let mut team = Fleet::new(tree.path(), state.path(), 4, 37, 0);
+    while team.tasks("report").is_empty() {
+        team.some_turns(1);
+    }
+    plant(&mut team, "late", json!({"kind": "hotspot", "path": "README.md", "lines": 2}));
+    team.run();
+    assert_eq!(outcome(&team, "late"), "rejected");
+    let reports: Vec<bool> =
+        team.tasks("report").iter().map(|task| task.result["deferred"] == true).collect();
+    assert_eq!(reports, [true, false], "no report with a proposal nobody looked at");
 }

@@ -258,3 +258,53 @@ fn candidates(files: &[&FileFact], history: Option<&HistoryFacts>) -> Vec<Candid
 fn commits_of(history: &HistoryFacts, path: &str) -> u64 {
     history.paths.get(path).map_or(0, |span| span.commits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::builtin::fact::Mark;
+
+    fn file(path: &str, lines: u64) -> FileFact {
+        let marks = vec![Mark { line: 1, kind: MarkKind::Todo, text: path.into() }];
+        FileFact {
+            path: path.into(),
+            bytes: lines * 10,
+            lines: Some(lines),
+            language: "Rust".into(),
+            test: path.contains("test"),
+            marks,
+        }
+    }
+
+    fn part(files: Vec<FileFact>, skipped: &[&str]) -> PartFacts {
+        let skipped = skipped.iter().map(|path| Skipped { path: (*path).into(), reason: "vanished".into() });
+        PartFacts { schema: SCHEMA, part: "x".into(), files, skipped: skipped.collect() }
+    }
+
+    #[test]
+    fn the_order_of_parts_does_not_matter() {
+        let plan = Plan {
+            schema: SCHEMA,
+            run: "1-a".into(),
+            source: Source::Git,
+            history: HistoryPlan::Absent("no commits yet".into()),
+            parts: Vec::new(),
+            skipped: vec![Skipped { path: "m".into(), reason: "symbolic link".into() }],
+        };
+        let parts = [
+            part(vec![file("a.rs", 5), file("src/test.rs", 5)], &["z"]),
+            part(vec![file("src/b.rs", 5)], &["b"]),
+            part(vec![file("a/c.rs", 70)], &[]),
+        ];
+        let forward = assemble(&plan, &parts, None);
+        let mut backward = parts.to_vec();
+        backward.reverse();
+        assert_eq!(forward, assemble(&plan, &backward, None));
+        let survey = forward.survey;
+        assert_eq!((survey.totals.files, survey.totals.lines), (4, 85));
+        assert_eq!(survey.skipped.iter().map(|skip| skip.path.as_str()).collect::<Vec<_>>(), ["b", "m", "z"]);
+        assert_eq!(survey.longest[0].path, "a/c.rs");
+        assert_eq!(survey.areas.iter().map(|area| area.area.as_str()).collect::<Vec<_>>(), ["a", "src", "."]);
+        assert_eq!(survey.tests.files, 1);
+    }
+}
