@@ -348,8 +348,8 @@ fn a_fifo_in_the_place_of_a_file_does_not_hang_the_reader() {
 fn children_are_known_until_they_are_reaped_and_carry_their_environment() {
     let mut child = Command::new("cat").env("TACHI_TEST_MARK", "yes").stdin(Stdio::piped()).spawn().unwrap();
     assert!(process::children().contains(&child.id()));
-    wait_until("exec is done", || process::stat(child.id()).is_some_and(|stat| stat.comm == "cat"));
-    assert_eq!(process::environ(child.id(), "TACHI_TEST_MARK").as_deref(), Some("yes"));
+    // The kernel shows the new name before the new environment.
+    wait_until("exec is done", || process::environ(child.id(), "TACHI_TEST_MARK").as_deref() == Some("yes"));
     assert_eq!(process::environ(child.id(), "TACHI_TEST"), None);
     let found = process::find(child.id()).unwrap();
     child.kill().unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Registry;
 use crate::error::Result;
 use crate::layout::StateDir;
+use crate::os::place::Sync;
 use crate::os::{Disk, Storage};
 use crate::snapshot::{Loaded, Snapshot};
 
@@ -18,7 +19,9 @@ impl<S: Storage> RegistryStore<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let backup = dir.backup().join("registry.json");
         let lock = Some(dir.lock("registry"));
-        Self { snapshot: Snapshot::new(storage, dir.registry(), lock, dir.tmp(), backup, dir.rejected()) }
+        let snapshot = Snapshot::new(storage, dir.registry(), lock, dir.tmp(), backup, dir.rejected());
+        // A death is to be readable within milliseconds, a sync takes longer: the supervisor syncs once a second instead.
+        Self { snapshot: snapshot.with_sync(Sync::Skip) }
     }
 
     /// Reads without a lock.

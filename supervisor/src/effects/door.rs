@@ -206,7 +206,8 @@ fn watch(dir: &StateDir, hints: &Arc<AtomicU8>, wake: &Arc<OwnedFd>) -> tachi_sh
 /// Where a changed path asks to look.
 fn bits(dir: &StateDir, path: &Path) -> u8 {
     if path == dir.registry() {
-        REGISTRY
+        // The house syncs it.
+        REGISTRY | HOUSE
     } else if path == dir.stop() {
         STOP
     } else if path.parent() == Some(&dir.commands()) {
@@ -231,7 +232,7 @@ mod tests {
     fn a_hint_says_where_to_look_and_replies_of_ours_are_no_hints() {
         let dir = StateDir::new("/s");
         for (path, expected) in [
-            ("/s/registry.json", REGISTRY),
+            ("/s/registry.json", REGISTRY | HOUSE),
             ("/s/stop", STOP),
             ("/s/commands/x.json", COMMANDS),
             ("/s/commands/x.reply.json", 0),

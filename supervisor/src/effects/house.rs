@@ -1,12 +1,13 @@
 //! Keeping house: views for people, and the doors for messages, on a thread of its own.
 //!
-//! Rendering a large view or waiting a moment for the queue's lock must not delay a restart, so none of it happens on the
+//! Syncing the registry to the disk, rendering a large view or waiting a moment for the queue's lock must not delay a restart, so none of it happens on the
 //! loop's thread. The loop only hints; the thread works at most once a second, looks again some seconds after the last
 //! hint (files that a hand was still writing are judged then), and sleeps without limit otherwise.
 
+use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tachi_shared::clock;
 use tachi_shared::os::Disk;
@@ -80,12 +81,14 @@ struct Keeper {
     board: tachi_shared::task::TaskStore,
     say: Sender<String>,
     last_error: Option<String>,
+    /// The registry as it was when it was last on the disk for certain.
+    synced: Option<SystemTime>,
 }
 
 impl Keeper {
     fn new(store: Store, say: Sender<String>) -> Self {
         let (view, board) = (View::new(Disk, store.dir()), store.tasks());
-        Self { store, view, board, say, last_error: None }
+        Self { store, view, board, say, last_error: None, synced: None }
     }
 
     fn run(&mut self, hinted: &Receiver<()>) {
@@ -123,6 +126,7 @@ impl Keeper {
     }
 
     fn round(&mut self) {
+        self.sync_registry();
         let registry = self.registry();
         let mut trouble = None;
         match self.view.refresh(registry.as_ref(), clock::now()) {
@@ -138,6 +142,15 @@ impl Keeper {
         if trouble != self.last_error {
             trouble.iter().cloned().for_each(|text| self.tell(text));
             self.last_error = trouble;
+        }
+    }
+
+    /// Writers of the registry do not wait for the disk; a power loss costs what was written since the last round.
+    fn sync_registry(&mut self) {
+        let Ok(file) = File::open(self.store.dir().registry()) else { return };
+        let Ok(written) = file.metadata().and_then(|metadata| metadata.modified()) else { return };
+        if self.synced != Some(written) && file.sync_data().is_ok() {
+            self.synced = Some(written);
         }
     }
 

@@ -79,10 +79,12 @@ fn an_idle_worker_under_a_supervisor_has_one_thread_and_sleeps() {
     // The last commit of the work may still be due: begin to count after a quiet second.
     let mut before = switches();
     wait_until("quiet", || {
+        // Counting over a span is the measurement itself.
         std::thread::sleep(Duration::from_millis(1_000));
         let now = switches();
         std::mem::replace(&mut before, now) == now
     });
+    // Counting over a span is the measurement itself.
     std::thread::sleep(Duration::from_secs(2));
     assert!(switches() - before <= 1, "{} wake-ups in 2 s", switches() - before);
 }
