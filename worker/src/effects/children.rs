@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::event::{Timespec, poll};
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, wait};
 use tachi_shared::clock;
 use tachi_shared::os::process;
 
@@ -16,7 +16,7 @@ const KILL: i32 = 9;
 
 /// Buries what has ended by itself. Only between pieces of work: during one, the children have an owner who waits for them.
 pub(super) fn bury() {
-    while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }
 
 /// Kills and buries everything, children of children as they come up to us.

@@ -23,14 +23,20 @@ use crate::turn::{Guard, Identity, Turn};
 
 /// Runs one instance until it leaves; returns its exit code.
 ///
+/// Under a supervisor it leads a session of its own, so that the terminal's signals reach the supervisor only; run by hand it
+/// does not, because Ctrl-C must reach it. Either way nothing it starts gets lost: it is the reaper of its children.
+///
 /// # Errors
 /// [`Error::Usage`] and [`Error::State`] before anything is begun, [`Error::Held`] if the instance runs already, others when the
 /// loop cannot go on.
 pub fn run(settings: Settings, cwd: &Path) -> Result<u8> {
     let signals = take_signals()?;
     if settings.incarnation.is_some() {
-        become_leader()?;
+        // Fails only for who leads a session already.
+        let _leader_already = rustix::process::setsid();
     }
+    prctl::set_child_subreaper(true)
+        .map_err(|error| Error::system("become the reaper of own children", error))?;
     check_workspace(&settings.workspace)?;
     let root = settings.state.clone().unwrap_or_else(|| Store::find(cwd));
     let store = Store::create(&root).map_err(Error::State)?;
@@ -69,14 +75,6 @@ fn take_signals() -> Result<SigSet> {
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect();
     signals.thread_set_mask().map_err(|error| Error::system("set the signal mask", error))?;
     Ok(signals)
-}
-
-/// Own session, so that the terminal's signals reach the supervisor only, and subreaper, so that nothing of ours gets lost.
-/// Run by hand neither is wanted: Ctrl-C must reach us.
-fn become_leader() -> Result<()> {
-    let _leader_already = rustix::process::setsid();
-    prctl::set_child_subreaper(true)
-        .map_err(|error| Error::system("become the reaper of own children", error))
 }
 
 fn check_workspace(workspace: &Path) -> Result<()> {

@@ -151,7 +151,8 @@ fn a_git_that_hangs_neither_delays_the_stop_nor_outlives_it() {
     let bin = team.place.path().join("bin");
     let pids = team.place.path().join("pids");
     fs::create_dir(&bin).unwrap();
-    let script = format!("#!/bin/sh\necho $$ >> {}\nexec sleep 300\n", pids.display());
+    // It even has a child in a session of its own.
+    let script = format!("#!/bin/sh\nsetsid sleep 300 &\necho $! $$ >> {}\nexec sleep 300\n", pids.display());
     fs::write(bin.join("git"), script).unwrap();
     assert!(Command::new("chmod").arg("755").arg(bin.join("git")).status().unwrap().success());
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -162,7 +163,7 @@ fn a_git_that_hangs_neither_delays_the_stop_nor_outlives_it() {
     team.signal(0, Signal::SIGTERM);
     assert_eq!(team.wait(0).code(), Some(0));
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
-    for pid in fs::read_to_string(&pids).unwrap().lines() {
+    for pid in fs::read_to_string(&pids).unwrap().split_whitespace() {
         assert!(!Path::new("/proc").join(pid).exists(), "git {pid} lives on");
     }
 }

@@ -16,7 +16,7 @@ fn under_a_supervisor_the_row_is_left_to_it_and_pause_is_obeyed() {
     let store = team.store();
     let _supervisor = AliveLock::take(&store.dir().supervisor_alive()).unwrap();
     team.start_supervised("x", 7, &[]);
-    wait_until("ready", || team.is_ready("x", 7));
+    wait_until("rest", || team.is_ready("x", 7) && team.is_waiting("x"));
     assert!(!store.dir().registry().exists(), "only the supervisor writes rows");
     let mut other = Team::new(0);
     other.start("x", "explorer");
@@ -79,12 +79,12 @@ fn an_idle_worker_under_a_supervisor_has_one_thread_and_sleeps() {
     // The last commit of the work may still be due: begin to count after a quiet second.
     let mut before = switches();
     wait_until("quiet", || {
-        // Counting over a span is the measurement itself.
+        // Silence is a matter of time.
         std::thread::sleep(Duration::from_millis(1_000));
         let now = switches();
         std::mem::replace(&mut before, now) == now
     });
-    // Counting over a span is the measurement itself.
+    // So is sleeping through it.
     std::thread::sleep(Duration::from_secs(2));
     assert!(switches() - before <= 1, "{} wake-ups in 2 s", switches() - before);
 }
