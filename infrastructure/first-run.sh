@@ -57,7 +57,7 @@ restarted() { [ "$(registry '.instances[] | select(.instance_id == "instance_2")
 # Processes that carry this state directory in their environment.
 left_over() {
     for environ in /proc/[0-9]*/environ; do
-        if tr '\0' '\n' <"$environ" 2>/dev/null | grep -q -x -F "TACHI_STATE_DIR=$clone/state"; then
+        if { tr '\0' '\n' <"$environ"; } 2>/dev/null | grep -q -x -F "TACHI_STATE_DIR=$clone/state"; then
             printf '%s\n' "$environ"
         fi
     done

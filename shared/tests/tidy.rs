@@ -63,7 +63,7 @@ impl Source {
 
     /// Not in a test room, and no module of nothing but tests.
     fn is_production(&self) -> bool {
-        self.path.contains("/src/") && !self.path.ends_with("/tests.rs") && !self.path.contains("/tests/")
+        self.path.contains("/src/") && !self.path.ends_with("tests.rs") && !self.path.contains("/tests/")
     }
 
     /// Lines that are not comments, with their numbers.
