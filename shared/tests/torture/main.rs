@@ -5,11 +5,9 @@
 //! choices of a run (never its exact timing: the kernel schedules).
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    clippy::print_stdout,
     reason = "a test may; it also plays programs that touch files from outside"
 )]
 
