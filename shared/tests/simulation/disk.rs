@@ -93,7 +93,8 @@ impl Files {
         if !self.dirs.iter().any(|known| known == dir) {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
-        let inside = self.names.iter().filter(|(path, name)| name.now.is_some() && path.parent() == Some(dir));
+        let inside =
+            self.names.iter().filter(|(path, name)| name.now.is_some() && path.parent() == Some(dir));
         Ok(inside.map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned()).collect())
     }
 

@@ -148,7 +148,8 @@ impl Judge<'_> {
             }
             self.machine.look(|inside| take(&mut state, name, &arrivals, &mut inside.ledger));
         }
-        let list = |key: &str| state.usage.get(key).and_then(|list| list.as_array().cloned()).unwrap_or_default();
+        let list =
+            |key: &str| state.usage.get(key).and_then(|list| list.as_array().cloned()).unwrap_or_default();
         let seen: Vec<u64> = list("seen").iter().map(|seq| seq.as_u64().unwrap()).collect();
         if seen.windows(2).any(|pair| pair[0] >= pair[1]) {
             self.blame(format!("{name} saw {seen:?}"));
@@ -162,7 +163,10 @@ impl Judge<'_> {
         }
         let more: Vec<_> = seen.difference(&stored).collect();
         if !self.power_lost() && !(more.is_empty() && list("gaps").is_empty()) {
-            self.blame(format!("{name} saw {more:?}, which are not stored, and was told of {:?}", list("gaps")));
+            self.blame(format!(
+                "{name} saw {more:?}, which are not stored, and was told of {:?}",
+                list("gaps")
+            ));
         }
         self.silent_losses(name, &seen, &stored, &list("gaps"));
     }
@@ -189,7 +193,8 @@ impl Judge<'_> {
             Ok(Loaded::Good(memory)) => memory,
             Ok(Loaded::Missing) if self.power_lost() => return,
             Ok(Loaded::Missing) => {
-                let acked = self.machine.look(|inside| inside.ledger.remembered.values().map(|c| c.0).sum::<u64>());
+                let acked =
+                    self.machine.look(|inside| inside.ledger.remembered.values().map(|c| c.0).sum::<u64>());
                 if acked > 0 {
                     self.blame(format!("{acked} changes of the memory are gone"));
                 }
@@ -217,7 +222,8 @@ impl Judge<'_> {
         let done = self.machine.look(|inside| inside.ledger.done.clone());
         let board = store.board().unwrap();
         for (task, fence) in done {
-            let status = board.tasks.values().find(|found| found.id.as_str() == task).map(|found| found.status);
+            let status =
+                board.tasks.values().find(|found| found.id.as_str() == task).map(|found| found.status);
             if status != Some(TaskStatus::Done) {
                 self.blame(format!("{task} was done under {fence}, the board says {status:?}"));
             }

@@ -4,7 +4,7 @@
 //! and `task` code, lets the seed decide who goes on, who dies in the middle of which call and when the power fails, and
 //! then recovers and judges: with the checkers of `tachi doctor`, and with a ledger of what everybody was promised.
 //!
-//! `TACHI_SEED=n` replays one seed and tells its story; `TACHI_LONG=1` runs a million or as many as fit into its time.
+//! `TACHI_SEED=n` replays one seed (with a planted mistake: `TACHI_MUTANT=NoLock`) and tells its story; `TACHI_LONG=1` runs a million or as many as fit into its time.
 
 #![expect(
     clippy::disallowed_methods,
@@ -34,10 +34,13 @@ use judge::Judge;
 use plan::{Mutant, Plan};
 use process::Start;
 use storage::Machine;
-use world::{Killed, World};
+use world::{GaveUp, Killed, World};
 
 /// The judge is no process of the machine.
 const NOBODY: usize = usize::MAX;
+
+/// So many seeds are run whatever the time.
+const LEAST: u64 = 200;
 
 /// One run: what was violated, and the story if wanted.
 fn run(seed: u64, mutant: Option<Mutant>, wants_story: bool) -> (Vec<String>, Vec<String>) {
@@ -78,7 +81,8 @@ fn live(machine: &Machine, dir: &StateDir, plan: &Plan) {
             let from_readers = me.wrapping_sub(plan.senders);
             let from_rememberers = from_readers.wrapping_sub(plan.readers);
             let from_claimers = from_rememberers.wrapping_sub(plan.rememberers);
-            let start = |name: &str, act: fn(&Start<'_>)| act(&Start { machine, dir, plan, name, incarnation });
+            let start =
+                |name: &str, act: fn(&Start<'_>)| act(&Start { machine, dir, plan, name, incarnation });
             if me < plan.senders {
                 start(&format!("sender_{me}"), |start| start.send());
             } else if from_readers < plan.readers {
@@ -92,7 +96,7 @@ fn live(machine: &Machine, dir: &StateDir, plan: &Plan) {
         match ended {
             Err(why) if why.is::<Killed>() => {}
             ended => {
-                if ended.is_err() {
+                if ended.is_err_and(|why| !why.is::<GaveUp>()) {
                     machine.world.inside().ledger.blame(format!("process {me} panicked"));
                 }
                 return machine.world.leave(machine.me);
@@ -115,7 +119,9 @@ fn search(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) && Instant::now() < end {
+                // A slow machine runs fewer, but not none.
+                let enough = || Instant::now() >= end && done.load(Ordering::Relaxed) >= LEAST;
+                while !stop.load(Ordering::Relaxed) && !enough() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= first + count {
                         return;
@@ -140,7 +146,9 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn whatever_dies_whenever_nothing_acknowledged_is_lost_and_nothing_comes_twice() {
     if let Some(seed) = number("TACHI_SEED") {
-        let (violations, story) = run(seed, None, true);
+        let name = std::env::var("TACHI_MUTANT").unwrap_or_default();
+        let mutant = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
+        let (violations, story) = run(seed, mutant, true);
         story.iter().for_each(|line| eprintln!("{line}"));
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
         return;
@@ -148,12 +156,12 @@ fn whatever_dies_whenever_nothing_acknowledged_is_lost_and_nothing_comes_twice()
     let long = std::env::var_os("TACHI_LONG").is_some();
     let (count, time) = if long { (1_000_000, 1200) } else { (10_000, 9) };
     let began = Instant::now();
-    let (done, found) = search(number("TACHI_FIRST_SEED").unwrap_or(0), count, Duration::from_secs(time), None);
+    let (done, found) =
+        search(number("TACHI_FIRST_SEED").unwrap_or(0), count, Duration::from_secs(time), None);
     eprintln!("{done} seeds in {:.1} s", began.elapsed().as_secs_f64());
     if let Some((seed, violations)) = found {
         panic!("TACHI_SEED={seed} replays it: {violations:#?}");
     }
-    assert!(done >= 300, "only {done} seeds ran");
 }
 
 #[test]
@@ -166,14 +174,7 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn every_planted_mistake_is_caught() {
-    let all = [
-        Mutant::NoLock,
-        Mutant::UnlockBeforeWrite,
-        Mutant::NoSync,
-        Mutant::AckBeforeWrite,
-        Mutant::CursorBeforeState,
-    ];
-    for mutant in all {
+    for mutant in Mutant::ALL {
         let (done, found) = search(0, 2000, Duration::from_secs(20), Some(mutant));
         let (seed, violations) = found.unwrap_or_else(|| panic!("{mutant:?} survived {done} seeds"));
         eprintln!("{mutant:?}: seed {seed} after {done}: {}", violations[0]);

@@ -17,6 +17,11 @@ pub(crate) enum Mutant {
     CursorBeforeState,
 }
 
+impl Mutant {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::NoLock, Self::UnlockBeforeWrite, Self::NoSync, Self::AckBeforeWrite, Self::CursorBeforeState];
+}
+
 /// One run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {

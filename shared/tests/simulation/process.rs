@@ -18,7 +18,7 @@ use tachi_shared::task::{Board, Change, LEASE, NewTask, TaskStatus, TaskStore};
 use crate::ledger::Claim;
 use crate::plan::{Mutant, Plan};
 use crate::storage::Machine;
-use crate::world::Stage;
+use crate::world::{GaveUp, Stage};
 
 const WAIT: Duration = Duration::from_secs(5);
 /// Batches of one sender, changes of one writer, tasks on the board.
@@ -68,8 +68,9 @@ impl Start<'_> {
                 InstanceState::new(&self.id(), &role(), incarnation, &process, self.machine.now())
             }
             bad => {
-                self.machine.look(|inside| inside.ledger.blame(format!("the state of {} is {bad:?}", self.name)));
-                std::panic::resume_unwind(Box::new(crate::world::Killed))
+                self.machine
+                    .look(|inside| inside.ledger.blame(format!("the state of {} is {bad:?}", self.name)));
+                std::panic::resume_unwind(Box::new(GaveUp))
             }
         }
     }
@@ -197,7 +198,10 @@ impl Start<'_> {
                 if let Some(found) = found
                     && found < acked
                 {
-                    ledger.blame(format!("{} finds {found} changes of its own, {acked} were acknowledged", self.name));
+                    ledger.blame(format!(
+                        "{} finds {found} changes of its own, {acked} were acknowledged",
+                        self.name
+                    ));
                 }
                 let counts = ledger.remembered.get_mut(self.name).unwrap();
                 match changed {
@@ -210,7 +214,9 @@ impl Start<'_> {
                 Ok(Loaded::Good(memory)) if memory.rev >= last_rev => last_rev = memory.rev,
                 Ok(Loaded::Missing) if last_rev == 0 => {}
                 Err(_) => {}
-                other => inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name)),
+                other => {
+                    inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name))
+                }
             });
         }
     }

@@ -67,7 +67,11 @@ impl Machine {
     }
 
     /// A call that may fail with `error` having done nothing.
-    fn risky<T>(&self, error: io::ErrorKind, act: impl FnOnce(&mut Inside) -> io::Result<T>) -> io::Result<T> {
+    fn risky<T>(
+        &self,
+        error: io::ErrorKind,
+        act: impl FnOnce(&mut Inside) -> io::Result<T>,
+    ) -> io::Result<T> {
         self.call(|inside| if inside.fails() { Err(io::Error::from(error)) } else { act(inside) })
     }
 }

@@ -17,6 +17,9 @@ use crate::random::Random;
 /// Why a thread of a simulated process unwinds: it was killed.
 pub(crate) struct Killed;
 
+/// Why it unwinds for good: what it found cannot be, and was told.
+pub(crate) struct GaveUp;
+
 /// What a process waits for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Stage {
