@@ -162,7 +162,8 @@ impl Judge<'_> {
             self.blame(format!("{name} never saw {missed:?}, it stands at {:?}", inbox.cursor()));
         }
         let more: Vec<_> = seen.difference(&stored).collect();
-        if !self.power_lost() && !(more.is_empty() && list("gaps").is_empty()) {
+        let exact = more.is_empty() && list("gaps").is_empty();
+        if !exact && !self.power_lost() {
             self.blame(format!(
                 "{name} saw {more:?}, which are not stored, and was told of {:?}",
                 list("gaps")

@@ -9,8 +9,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise, reads its environment and says what it did"
 )]

@@ -215,7 +215,7 @@ impl Start<'_> {
                 Ok(Loaded::Missing) if last_rev == 0 => {}
                 Err(_) => {}
                 other => {
-                    inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name))
+                    inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name));
                 }
             });
         }
