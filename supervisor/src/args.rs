@@ -116,7 +116,7 @@ pub enum Verb {
     /// Send a message to an instance, a role, everybody, or the operator
     #[command(
         after_help = "Recipients: an instance id, role:NAME, broadcast, operator.\n\nExamples:\n  tachi send \
-        instance_2 'what did you find?'\n  tachi send role:builder 'stop at 5 pm'\n  git log -5 | tachi send broadcast -"
+        instance_2 'what did you find?'\n  tachi send role:builder 'stop at 5 pm' --priority urgent --expires 10m\n  git log -5 | tachi send broadcast -"
     )]
     Send(Send),
     /// Messages to the operator, or to one instance
@@ -178,6 +178,9 @@ pub struct Up {
     /// Keep a stop that is latched (for service units)
     #[arg(long)]
     pub keep_stop: bool,
+    /// Use a state directory on a network file system (locks and wake-ups reach no other machine)
+    #[arg(long)]
+    pub allow_network_fs: bool,
     /// We are the process behind --detach.
     #[arg(long, hide = true)]
     pub detached: bool,
@@ -303,6 +306,26 @@ pub struct Send {
     /// What kind of message
     #[arg(long = "type", value_name = "TYPE", default_value = "human")]
     pub kind: String,
+    /// How much it presses: orders what a reader takes together; urgent has reserved room in a full queue
+    #[arg(long, value_name = "PRIORITY", default_value = "normal")]
+    pub priority: Urgency,
+    /// After this time it is counted and not delivered any more
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub expires: Option<Duration>,
+    /// Return only when it survives a power loss
+    #[arg(long)]
+    pub durable: bool,
+}
+
+/// `--priority` of `send`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Urgency {
+    /// Before the others.
+    Urgent,
+    /// In its turn.
+    Normal,
+    /// After the others.
+    Low,
 }
 
 /// `inbox`.

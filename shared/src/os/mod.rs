@@ -6,6 +6,7 @@
 
 pub mod disk;
 pub mod doorbell;
+pub mod filesystem;
 pub mod lock;
 pub mod place;
 mod proc_locks;

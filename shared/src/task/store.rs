@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::error::{Error, Result};
 use crate::id::{Incarnation, InstanceId, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Entry, Gap, Log, LogReader, LogWriter};
+use crate::log::{Cursor, Durability, Entry, Gap, Log, LogReader, LogWriter};
 use crate::os::doorbell::{Ring, ring};
 use crate::os::place::{Sync, place};
 use crate::os::{Disk, Storage};
@@ -46,6 +46,13 @@ impl<S: Storage> TaskStore<S> {
             skipped: 0,
         };
         Self { storage, dir: dir.clone(), log, fold, shown: None }
+    }
+
+    /// The same board with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.log = self.log.with_durability(durability);
+        self
     }
 
     /// Folds in what is new and returns the board. No lock.

@@ -14,6 +14,7 @@ mod instance_files;
 mod place;
 mod queue_on_disk;
 mod queue_rules;
+mod retention;
 mod snapshots_under_readers;
 mod task_rules;
 mod view_and_import;

@@ -10,11 +10,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use tachi_shared::clock;
-use tachi_shared::os::Disk;
 use tachi_shared::queue::View;
 use tachi_shared::registry::Registry;
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
+
+use super::keep::Keep;
 
 /// Shortest time between two rounds.
 const EVERY: Duration = Duration::from_secs(1);
@@ -80,6 +81,7 @@ struct Keeper {
     view: View,
     board: tachi_shared::task::TaskStore,
     say: Sender<String>,
+    keep: Keep,
     last_error: Option<String>,
     /// The registry as it was when it was last on the disk for certain.
     synced: Option<SystemTime>,
@@ -87,8 +89,9 @@ struct Keeper {
 
 impl Keeper {
     fn new(store: Store, say: Sender<String>) -> Self {
-        let (view, board) = (View::new(Disk, store.dir()), store.tasks());
-        Self { store, view, board, say, last_error: None, synced: None }
+        let (view, board) = (store.view(), store.tasks());
+        let keep = Keep::new(&store);
+        Self { store, view, board, say, keep, last_error: None, synced: None }
     }
 
     fn run(&mut self, hinted: &Receiver<()>) {
@@ -127,6 +130,7 @@ impl Keeper {
 
     fn round(&mut self) {
         self.sync_registry();
+        self.keep.round(clock::now()).into_iter().for_each(|text| self.tell(text));
         let registry = self.registry();
         let mut trouble = None;
         match self.view.refresh(registry.as_ref(), clock::now()) {
