@@ -21,6 +21,7 @@ mod check;
 mod completions;
 mod delivery;
 mod detach;
+mod doctor;
 mod down;
 mod events;
 mod history;

@@ -69,8 +69,10 @@ impl Stage {
     pub(crate) fn up_and_ready(&mut self, count: usize) -> u32 {
         let pid = self.up();
         self.wait("everybody is ready", |stage| {
-            let rows = stage.rows();
-            let ours = stage.registry()["supervisor"]["pid"] == pid;
+            // One read: rows and supervisor of the same moment.
+            let registry = stage.registry();
+            let rows = registry["instances"].as_array()?;
+            let ours = registry["supervisor"]["pid"] == pid;
             let ready = rows.iter().filter(|row| row["status"] == "ready" && row["pid"].is_u64()).count();
             (ours && rows.len() == count && ready == count).then_some(())
         });
