@@ -203,7 +203,7 @@ impl<S: Storage> Log<S> {
             }
             let size = self.buffer.len() - start;
             if size > LINE_MAX {
-                return Err(Error::TooLarge { what: "the record", size, limit: LINE_MAX });
+                return Err(Error::TooLarge { what: "the record", size, unit: "bytes", limit: LINE_MAX });
             }
         }
         Ok(())

@@ -38,7 +38,7 @@ pub fn record(draft: &Draft) -> Result<String> {
         draft.metadata.values().chain(draft.extra.values()).map(|value| depth(value).saturating_add(1));
     let depth = nested.chain([depth(&draft.content)]).max().unwrap_or_default();
     if depth > DEPTH_MAX {
-        return Err(Error::TooLarge { what: "the nesting of the message", size: depth, limit: DEPTH_MAX });
+        return Err(Error::TooLarge { what: "the message", size: depth, unit: "levels", limit: DEPTH_MAX });
     }
     let line = if draft.extra.contains_key("seq") {
         // A position is given by the log alone, whatever an imported element claimed.
@@ -52,7 +52,7 @@ pub fn record(draft: &Draft) -> Result<String> {
         line.map_err(|error| Error::Refused(format!("the message cannot be written as JSON: {error}")))?;
     let size = line.len().saturating_add(SEQ_ROOM);
     if size > LINE_MAX {
-        return Err(Error::TooLarge { what: "the message", size, limit: LINE_MAX });
+        return Err(Error::TooLarge { what: "the message", size, unit: "bytes", limit: LINE_MAX });
     }
     Ok(line)
 }

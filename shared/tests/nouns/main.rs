@@ -10,6 +10,7 @@
 
 mod board_on_disk;
 mod commands;
+mod hand_edits;
 mod instance_files;
 mod place;
 mod queue_on_disk;

@@ -80,7 +80,23 @@ fn text(given: &str) -> Result<String> {
             .take(limit)
             .read_to_end(&mut bytes)
             .map_err(|e| Error::system("read standard input", e))?;
-        text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+        // What was not read must not be left out silently.
+        if bytes.len() > LINE_MAX {
+            let (size, limit) = (bytes.len(), LINE_MAX);
+            return Err(tachi_shared::Error::TooLarge {
+                what: "the message",
+                size,
+                unit: "bytes or more",
+                limit,
+            }
+            .into());
+        }
+        let all = String::from_utf8(bytes).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            let hint = "convert it, for example with iconv, or send the path of a file";
+            Error::usage(format!("standard input is not UTF-8 text: byte {} cannot be read", place + 1), hint)
+        })?;
+        all.trim_end_matches('\n').clone_into(&mut text);
     }
     if text.trim().is_empty() {
         return Err(Error::usage(
