@@ -83,6 +83,18 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The log is as large as it may become and somebody has not read its oldest part; nothing was stored.
+    #[error("{topic} is full, {bytes} of {limit} bytes{}", slowest.as_ref().map(|name| format!(": {name} has read least")).unwrap_or_default())]
+    QueueFull {
+        /// Which log.
+        topic: &'static str,
+        /// What it would have had.
+        bytes: u64,
+        /// What it may have.
+        limit: u64,
+        /// The reader that holds most back.
+        slowest: Option<String>,
+    },
     /// A name that may not be used.
     #[error("{what} {value:?} is not allowed: {reason}")]
     InvalidName {
@@ -164,6 +176,10 @@ impl Error {
             }
             Self::Rejected { .. } => Some("correct the file; the last good state stays in force".to_owned()),
             Self::NewerSchema { .. } => Some("use the newer tachi that wrote it".to_owned()),
+            Self::QueueFull { slowest: Some(name), .. } => {
+                Some(format!("see why with `tachi why {name}`, or raise max_bytes under [store]"))
+            }
+            Self::QueueFull { .. } => Some("raise max_bytes under [store] in tachi.toml".to_owned()),
             Self::TooLarge { .. } => Some("put the content into a file and send its path".to_owned()),
             Self::Unknown { near, .. } if !near.is_empty() => Some(format!("known: {}", near.join(", "))),
             Self::Held { .. } => Some("stop the holder, or choose another directory with --state".to_owned()),

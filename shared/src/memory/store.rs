@@ -9,6 +9,8 @@ use super::{Entry, EntryKind, Memory};
 use crate::clock::Now;
 use crate::error::Result;
 use crate::layout::StateDir;
+use crate::log::Durability;
+use crate::os::place::Sync;
 use crate::os::{Disk, Storage};
 use crate::snapshot::{Loaded, Snapshot};
 
@@ -27,6 +29,15 @@ impl<S: Storage> MemoryStore<S> {
         let lock = Some(dir.lock("memory"));
         let snapshot = Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected());
         Self { snapshot: snapshot.with_bases(dir.backup().join("memory")) }
+    }
+
+    /// The same file with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        if durability == Durability::Durable {
+            self.snapshot = self.snapshot.with_sync(Sync::DataAndName);
+        }
+        self
     }
 
     /// Reads without a lock.

@@ -173,6 +173,40 @@ pub fn is_for_another(line: &str, id: &InstanceId, role: &Role) -> bool {
     }
 }
 
+/// How much a message presses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Before the others, and room is kept for it in a full queue.
+    Urgent,
+    /// In its turn.
+    #[default]
+    Normal,
+    /// After the others.
+    Low,
+}
+
+impl Priority {
+    /// The word in the line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Urgent => "urgent",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    /// That of a message. A word we do not know presses as much as none.
+    #[must_use]
+    pub fn of(draft: &Draft) -> Self {
+        match draft.priority.as_deref() {
+            Some("urgent") => Self::Urgent,
+            Some("low") => Self::Low,
+            _ => Self::Normal,
+        }
+    }
+}
+
 /// Names of the doorbells to ring for `draft`, out of those in the directory. Without a registry a role is anybody.
 #[must_use]
 pub fn bells<'a>(draft: &'a Draft, registry: Option<&'a Registry>, all: &'a [String]) -> Vec<&'a str> {

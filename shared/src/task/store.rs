@@ -11,7 +11,7 @@ use crate::clock::{Now, Timestamp};
 use crate::error::{Context as _, Error, Result};
 use crate::id::{Incarnation, InstanceId, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Entry, Gap, Log, LogReader, LogWriter};
+use crate::log::{Cursor, Durability, Entry, Gap, Log, LogReader, LogWriter};
 use crate::os::doorbell::{Ring, ring};
 use crate::os::place::{Sync, keep_refused, place, stamp_of};
 use crate::os::{Disk, Stat, Storage};
@@ -59,6 +59,13 @@ impl<S: Storage> TaskStore<S> {
     #[must_use]
     pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
         self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
+    /// The same board with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.log = self.log.with_durability(durability);
         self
     }
 

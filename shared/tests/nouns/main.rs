@@ -17,6 +17,7 @@ mod place;
 mod queue_on_disk;
 mod queue_rules;
 mod recipes;
+mod retention;
 mod snapshots_under_readers;
 mod task_rules;
 mod view_and_import;

@@ -6,17 +6,18 @@ use std::time::Duration;
 use serde_json::json;
 use tachi_shared::clock::{self, Now};
 use tachi_shared::id::Recipient;
+use tachi_shared::log::Durability;
 use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::os::{AliveLock, process};
 use tachi_shared::queue::message::LINE_MAX;
-use tachi_shared::queue::{Draft, MessageKind, check_kind, check_recipient};
+use tachi_shared::queue::{Draft, MessageKind, Priority, check_kind, check_recipient};
 use tachi_shared::registry::{Registry, Row};
 use tachi_shared::store::Store;
 
 use super::context::Context;
 use super::look::registry;
 use super::printer;
-use crate::args::Send;
+use crate::args::{Send, Urgency};
 use crate::error::{Error, Result, exit};
 use crate::render::json::document;
 
@@ -32,7 +33,8 @@ pub(super) fn run(context: &Context, args: &Send) -> Result<u8> {
     let registry = registry(&store, &mut Vec::new())?;
     let recipients = recipients(&registry, &to)?;
     let text = text(&args.text)?;
-    let draft = draft(to, kind, &text, clock::now());
+    let draft = pressing(draft(to, kind, &text, clock::now()), args);
+    let store = if args.durable { store.with_durability(Durability::Durable) } else { store };
     let seq = store.queue().send(std::slice::from_ref(&draft), PATIENCE)?;
     let awake = wake(&store, &recipients);
     if context.json {
@@ -110,6 +112,18 @@ fn draft(to: Recipient, kind: MessageKind, text: &str, now: Now) -> Draft {
     let me = process::current();
     let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
     Draft::new(to, "operator", kind, id, now.wall, text)
+}
+
+/// The same with priority and expiry.
+fn pressing(mut draft: Draft, args: &Send) -> Draft {
+    let priority = match args.priority {
+        Urgency::Urgent => Priority::Urgent,
+        Urgency::Normal => Priority::Normal,
+        Urgency::Low => Priority::Low,
+    };
+    draft.priority = (priority != Priority::Normal).then(|| priority.word().to_owned());
+    draft.expires_at = args.expires.map(|time| draft.timestamp.after(time));
+    draft
 }
 
 /// Rings the doorbells of those who live; how many that are.

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tachi_shared::clock;
 use tachi_shared::memory::MemoryStore;
-use tachi_shared::os::Disk;
 use tachi_shared::queue::View;
 use tachi_shared::registry::Registry;
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
+
+use super::keep::Keep;
 
 /// Shortest time between two rounds.
 const EVERY: Duration = Duration::from_secs(1);
@@ -86,6 +87,7 @@ struct Keeper {
     /// What is wrong with the memory's file, told once.
     bad_memory: Option<String>,
     say: Sender<String>,
+    keep: Keep,
     last_error: Option<String>,
     /// The registry as it was when it was last on the disk for certain.
     synced: Option<SystemTime>,
@@ -93,8 +95,9 @@ struct Keeper {
 
 impl Keeper {
     fn new(store: Store, say: Sender<String>) -> Self {
-        let (view, board, memory) = (View::new(Disk, store.dir()), store.tasks(), store.memory());
-        Self { store, view, board, memory, bad_memory: None, say, last_error: None, synced: None }
+        let (view, board, memory) = (store.view(), store.tasks(), store.memory());
+        let keep = Keep::new(&store);
+        Self { store, view, board, memory, bad_memory: None, say, keep, last_error: None, synced: None }
     }
 
     fn run(&mut self, hinted: &Receiver<()>) {
@@ -144,6 +147,7 @@ impl Keeper {
 
     fn round(&mut self) {
         self.sync_registry();
+        self.keep.round(clock::now()).into_iter().for_each(|text| self.tell(text));
         let registry = self.registry();
         let mut trouble = None;
         match self.view.refresh(registry.as_ref(), clock::now()) {
