@@ -158,6 +158,9 @@ impl Error {
             Self::Unknown { near, .. } if !near.is_empty() => Some(format!("known: {}", near.join(", "))),
             Self::Held { .. } => Some("stop the holder, or choose another directory with --state".to_owned()),
             Self::NotAStateDir { .. } => Some("choose an empty or new directory with --state".to_owned()),
+            Self::InvalidName { what: "message type", .. } => {
+                Some("use human, question, answer, reply, finding, or a word of your own".to_owned())
+            }
             Self::Io { .. } | Self::InvalidName { .. } | Self::Unknown { .. } | Self::Refused(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::message::{DEPTH_MAX, Draft, LINE_MAX, MessageKind};
 use crate::error::{Error, Result};
 use crate::id::{InstanceId, NAME_MAX, Recipient, Role};
-use crate::registry::{Registry, unknown};
+use crate::registry::{Registry, near};
 
 /// Room in a line for `"seq":18446744073709551615,` and the newline.
 const SEQ_ROOM: usize = 27 + 1;
@@ -16,8 +16,15 @@ const SEQ_ROOM: usize = 27 + 1;
 /// Longest message id and sender, in bytes.
 const WORD_MAX: usize = 256;
 
-/// Types that only the fleet itself sends.
-const FLEET_KINDS: [MessageKind; 3] = [MessageKind::Presence, MessageKind::Memory, MessageKind::Event];
+/// Types that only Tachi itself sends: they carry its own bookkeeping.
+const RESERVED: [MessageKind; 6] = [
+    MessageKind::Presence,
+    MessageKind::Event,
+    MessageKind::Memory,
+    MessageKind::Proposal,
+    MessageKind::Vote,
+    MessageKind::TaskComplete,
+];
 
 /// Turns a draft into the record that is appended: one line without `seq`, checked against the limits.
 ///
@@ -93,24 +100,38 @@ pub fn check_recipient(to: &Recipient, registry: &Registry) -> Result<()> {
         Recipient::Broadcast | Recipient::Operator => Ok(()),
         Recipient::Instance(id) if registry.row(id).is_some() => Ok(()),
         Recipient::Role(role) if registry.instances.iter().any(|row| row.role == *role) => Ok(()),
-        Recipient::Instance(id) => Err(unknown("recipient", id.as_str(), registry)),
-        Recipient::Role(role) => Err(unknown("role", role.as_str(), registry)),
+        Recipient::Instance(id) => {
+            let ids = registry.instances.iter().map(|row| row.instance_id.as_str());
+            Err(nobody("recipient", id.as_str(), ids.chain(["broadcast", "operator"])))
+        }
+        Recipient::Role(role) => {
+            let roles = registry.instances.iter().map(|row| row.role.as_str());
+            Err(nobody("role", role.as_str(), roles))
+        }
     }
 }
 
-/// Checks that a person or a model may send this type: presence, memory and event tell what the fleet itself did.
+fn nobody<'a>(what: &'static str, value: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    Error::Unknown { what, value: value.to_owned(), near: near(value, &known) }
+}
+
+/// Checks that a person or a model may send this type: it is not reserved, and one plain word. Imports are not as strict
+/// about the word, so that what others wrote passes through.
 ///
 /// # Errors
 /// [`Error::InvalidName`].
 pub fn check_kind(kind: &MessageKind) -> Result<()> {
-    if FLEET_KINDS.contains(kind) {
-        return Err(Error::InvalidName {
-            what: "message type",
-            value: kind.word().to_owned(),
-            reason: "only the fleet itself sends it",
-        });
-    }
-    check_word("message type", kind.word(), NAME_MAX)
+    let what = "message type";
+    check_word(what, kind.word(), NAME_MAX)?;
+    let reason = if RESERVED.contains(kind) {
+        "only Tachi itself sends it"
+    } else if kind.word().bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))) {
+        "it must be letters, digits, `_`, `-` or `.`"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidName { what, value: kind.word().to_owned(), reason })
 }
 
 /// Whether the first bytes of a line show that it is for somebody else. `false` = parse it and see.

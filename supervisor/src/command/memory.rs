@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 use tachi_shared::clock;
 use tachi_shared::memory::{Entry, EntryKind, Memory};
 use tachi_shared::os::process;
+use tachi_shared::registry::near;
 use tachi_shared::snapshot::{Document, Loaded};
 use tachi_shared::store::Store;
 
 use super::context::Context;
-use super::{printer, selector};
+use super::printer;
 use crate::args::{Memory as Args, MemoryAction};
 use crate::error::{Error, Result, exit};
 use crate::render::json::document;
@@ -85,7 +86,7 @@ fn get(context: &Context, store: &Store, key: &str) -> Result<u8> {
     let entry = || lists.into_iter().flatten().find(|entry| entry.id == key).map(|entry| json!(entry));
     let Some(value) = memory.facts.get(key).cloned().or_else(entry) else {
         let keys: Vec<&str> = memory.facts.keys().map(String::as_str).collect();
-        let near = selector::suggestions(key, &keys);
+        let near = near(key, &keys);
         return Err(tachi_shared::Error::Unknown { what: "fact", value: key.to_owned(), near }.into());
     };
     if context.json {

@@ -19,8 +19,7 @@ impl Supervisor {
         match action {
             Action::Spawn { id, incarnation } => self.spawn(id, incarnation),
             Action::Signal { id, signal } => self.signal(&id, signal, now),
-            Action::KillTree { id, incarnation } => self.trees.wait_for(id, incarnation, true),
-            Action::AwaitEmpty { id, incarnation } => self.trees.wait_for(id, incarnation, false),
+            Action::KillTree { id, incarnation } => self.trees.empty(id, incarnation),
             Action::Ring { id } => self.later.control.push(id),
             Action::ReleaseTasks { id, incarnation, reason } => self.journal.release(id, incarnation, reason),
             Action::Announce { id, text } => self.journal.announce(&id, &text, now),
