@@ -1,7 +1,8 @@
 #!/bin/sh
 # Three rows that matter, each as ratios inside one run: send, restart, survey. Judge the ratios; milliseconds drift.
 #
-#   ./infrastructure/bench.sh [send] [restart] [survey]      default: all three
+#   ./infrastructure/bench.sh [send] [restart] [survey]      default: these three
+#   ./infrastructure/bench.sh store                          sends, and everything else the store promises
 #
 # Peers are fetched by their ordinary clients (SQLite by cargo, supervisord by pip into a temporary folder); what cannot be
 # had is left out, and the table says so. TACHI_BENCH_TREE names another tree for the survey.
@@ -42,6 +43,10 @@ for bench in "$@"; do
     printf '\n'
     case $bench in
         send) cargo bench --locked --quiet -p tachi-shared --features bench-peers --bench send ;;
+        store)
+            cargo bench --locked --quiet -p tachi-shared --features bench-peers --bench send
+            cargo bench --locked --quiet -p tachi-shared --features bench-peers --bench store
+            ;;
         restart)
             peer
             cargo bench --locked --quiet -p tachi --bench restart
@@ -51,7 +56,7 @@ for bench in "$@"; do
             cargo bench --locked --quiet -p tachi --bench survey
             ;;
         *)
-            printf 'usage: %s [send] [restart] [survey]\n' "$0" >&2
+            printf 'usage: %s [send] [store] [restart] [survey]\n' "$0" >&2
             exit 2
             ;;
     esac

@@ -4,6 +4,7 @@
 #   ./infrastructure/test.sh            everything that must hold before a merge (at most 10 minutes cold on two cores)
 #   ./infrastructure/test.sh --quick    format, lints, unit tests
 #   ./infrastructure/test.sh --long     everything, with the long runs of the torture tests
+#   ./infrastructure/test.sh --mutants  breaks one rule of the protocol after the other and wants a test to notice each
 #
 # Tests that cannot run on this machine append `NAME: reason` to the file $TACHI_SKIPS instead of passing silently; only
 # names listed in infrastructure/skips.txt may do so. Exit codes: 0 all green, 1 something failed, 2 something to install.
@@ -16,8 +17,9 @@ for argument in "$@"; do
     case $argument in
         --quick) mode=quick ;;
         --long) mode=long ;;
+        --mutants) exec "$root/infrastructure/mutants.sh" ;;
         *)
-            printf 'usage: %s [--quick | --long]\n' "$0" >&2
+            printf 'usage: %s [--quick | --long | --mutants]\n' "$0" >&2
             exit 2
             ;;
     esac

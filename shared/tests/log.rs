@@ -365,6 +365,30 @@ fn a_line_inserted_by_hand_before_the_cursor_costs_nothing() {
 }
 
 #[test]
+fn s04_a_copy_of_an_old_line_without_its_newline_does_not_make_numbers_come_back() {
+    let place = Place::new();
+    send(&mut place.log(), 1..=3);
+    place.append_by_hand(1, "{\"seq\":1,\"n\":1}");
+    assert_eq!(place.log().append(&[record(4)], LONG).unwrap().last, Seq(4));
+}
+
+#[test]
+fn s04_a_number_too_high_to_go_on_from_is_no_record_and_stops_nobody() {
+    let place = Place::new();
+    send(&mut place.log(), 1..=3);
+    for number in [u64::MAX, 1 << 53] {
+        place.append_by_hand(1, &format!("{{\"seq\":{number},\"n\":0}}\n"));
+    }
+    assert_eq!(place.log().append(&[record(4)], LONG).unwrap().last, Seq(4));
+    let entries = place.log().reader(Cursor::default()).read(100).unwrap();
+    let poison = entries.iter().filter(|entry| matches!(entry, Entry::Gap(Gap::Poison { .. }))).count();
+    assert_eq!((poison, entries.len()), (2, 6));
+    // The highest number there is: what comes behind it is refused in words, not given a number nobody reads.
+    place.append_by_hand(1, &format!("{{\"seq\":{},\"n\":0}}\n", (1_u64 << 53) - 1));
+    assert!(matches!(place.log().append(&[record(5)], LONG), Err(Error::Refused(_))));
+}
+
+#[test]
 fn a_reader_finds_any_place_in_a_large_segment() {
     let place = Place::new();
     let mut log = place.log();

@@ -102,6 +102,15 @@ fn a_second_take_in_one_process_times_out_instead_of_waiting_for_itself() {
 }
 
 #[test]
+fn s12_a_lock_given_back_is_free_for_others_although_its_file_stays_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.lock");
+    drop(FileLock::take(&path, "test", LONG).unwrap());
+    let other = std::fs::File::open(&path).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+}
+
+#[test]
 fn s_23_4_a_frozen_holder_is_named_in_the_timeout_and_heals_on_cont() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.lock");

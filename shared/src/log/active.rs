@@ -45,9 +45,9 @@ impl<S: Storage> Log<S> {
         let known = if self.boot_checked { None } else { self.epoch.get(&self.storage, self.topic) };
         let Some(base) = segment::list(&self.storage, &self.dir)?.pop() else {
             // Never written, or everything was deleted by hand: then numbers go on above all that could have been given.
-            let given = known.as_ref().map_or(0, |epoch| epoch.high_seq + EPOCH_STEP);
+            let given = known.as_ref().map_or(0, |epoch| epoch.high_seq.saturating_add(EPOCH_STEP));
             self.boot_checked = true;
-            return self.create(self.floor.max(given) + 1);
+            return self.create(self.floor.max(given).saturating_add(1));
         };
         let path = segment::path(&self.dir, base);
         let file = self.storage.open(&path, OpenMode::Append).context("open", &path)?;
@@ -74,7 +74,7 @@ impl<S: Storage> Log<S> {
         self.floor = last;
         if other_boot {
             let above = known.map_or(last, |epoch| epoch.high_seq.max(last));
-            self.begin_next(above + EPOCH_STEP - last)?;
+            self.begin_next(above.saturating_add(EPOCH_STEP) - last)?;
         } else if sealed {
             self.create(last + 1)?;
         }
@@ -106,7 +106,7 @@ impl<S: Storage> Log<S> {
         let path = segment::path(&self.dir, active.base);
         match active.file.append(b"\n").context("seal", &path)? {
             0 => return Err(Error::DiskFull { operation: "seal", path }),
-            _ => self.create(active.last + skip + 1)?,
+            _ => self.create(active.last.saturating_add(skip).saturating_add(1))?,
         }
         self.distrusted = false;
         // What one change wrote on both sides of a switch would otherwise be synced on the new side only. Not here: a sync
@@ -119,6 +119,7 @@ impl<S: Storage> Log<S> {
 
     /// Makes an empty segment and goes on in it.
     fn create(&mut self, base: u64) -> Result<()> {
+        frame::check_number(base)?;
         let path = segment::path(&self.dir, base);
         let file = self.storage.open(&path, OpenMode::Create).context("create", &path)?;
         let end = file.extent().context("look at", &path)?.size;
@@ -139,7 +140,7 @@ impl<S: Storage> Log<S> {
     fn note_epoch(&self, high_seq: u64) -> Result<()> {
         let old = self.epoch.get(&self.storage, self.topic);
         let same_boot = old.as_ref().is_none_or(|old| old.boot_id == self.boot);
-        let epoch = old.as_ref().map_or(1, |old| old.epoch + u64::from(!same_boot));
+        let epoch = old.as_ref().map_or(1, |old| old.epoch.saturating_add(u64::from(!same_boot)));
         let high_seq = old.map_or(high_seq, |old| old.high_seq.max(high_seq));
         self.epoch.set(&self.storage, self.topic, Epoch { boot_id: self.boot.clone(), epoch, high_seq })
     }

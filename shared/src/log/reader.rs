@@ -273,7 +273,7 @@ impl<S: Storage> LogReader<S> {
                 return Ok(true);
             }
         }
-        if next > self.cursor.seq.0 + 1 {
+        if next > self.cursor.seq.next().0 {
             out.push(Entry::Gap(gap(self.cursor.seq.0, next)));
             self.cursor.seq = Seq(next - 1);
         }
@@ -290,9 +290,9 @@ impl<S: Storage> LogReader<S> {
         let bases = segment::list(&self.storage, &self.dir)?;
         let Some(first) = bases.first().copied() else { return Ok(false) };
         let seq = hint.seq.0;
-        if first > seq + 1 {
+        if first > hint.seq.next().0 {
             // The segment we were in is gone: however much that is, it is not the jump of an epoch.
-            out.push(Entry::Gap(Gap::Lagged { from: Seq(seq + 1), to: Seq(first - 1) }));
+            out.push(Entry::Gap(Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) }));
             self.cursor.seq = Seq(first - 1);
             return self.enter(first, 0);
         }
@@ -332,7 +332,7 @@ impl<S: Storage> LogReader<S> {
         }
         let lines = bytes.get(usize::from(behind == 1)..).unwrap_or_default();
         let next = segment::lines(lines).next().map(|(_, line)| frame::classify(line));
-        Ok(next == Some(Line::Numbered(self.cursor.seq.0 + 1)))
+        Ok(next == Some(Line::Numbered(self.cursor.seq.next().0)))
     }
 
     /// Opens a segment at an offset; `false` if it is gone.
@@ -355,7 +355,8 @@ impl<S: Storage> LogReader<S> {
 fn segment_of(bases: &[u64], hint: &Cursor) -> Option<u64> {
     let seq = hint.seq.0;
     let at = bases.partition_point(|base| *base <= hint.segment);
-    let hinted = bases.get(at.wrapping_sub(1)).filter(|base| **base == hint.segment && **base <= seq + 1);
+    let hinted =
+        bases.get(at.wrapping_sub(1)).filter(|base| **base == hint.segment && **base <= hint.seq.next().0);
     let hinted = hinted.filter(|_| bases.get(at).is_none_or(|next| *next > seq));
     hinted.or_else(|| bases.iter().rev().find(|base| **base <= seq)).copied()
 }

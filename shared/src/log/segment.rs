@@ -21,7 +21,8 @@ pub(super) fn path(dir: &Path, base: u64) -> PathBuf {
 fn base_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".jsonl")?;
     let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { digits.parse().ok() } else { None }
+    let number = if plain { digits.parse().ok() } else { None };
+    number.filter(|base| *base <= frame::SEQ_MAX)
 }
 
 /// First numbers of all segments, ascending. A missing directory has none.
@@ -153,11 +154,13 @@ mod tests {
     #[test]
     fn only_our_own_names_are_segments() {
         assert_eq!(base_of("00000000000000000001.jsonl"), Some(1));
-        assert_eq!(base_of("18446744073709551615.jsonl"), Some(u64::MAX));
+        assert_eq!(base_of("00009007199254740991.jsonl"), Some(frame::SEQ_MAX));
         let foreign = [
             "1.jsonl",
             "00000000000000000001.json",
             "+0000000000000000001.jsonl",
+            "00009007199254740992.jsonl",
+            "18446744073709551615.jsonl",
             "99999999999999999999.jsonl",
             "",
         ];

@@ -98,7 +98,8 @@ pub(super) fn repair<S: Storage>(
             0 => return Err(Error::DiskFull { operation: "repair", path: path.to_owned() }),
             _ => {
                 if let Line::Numbered(seq) = frame::classify_strictly(&end.rest) {
-                    end.last = Some(seq);
+                    // Not simply this one: a copy of an old line must not make numbers come back.
+                    end.last = end.last.max(Some(seq));
                 }
                 end.complete += end.rest.len() as u64 + 1;
                 end.sealed = false;

@@ -204,6 +204,7 @@ impl<S: Storage> Log<S> {
     fn fill_buffer(&mut self, first: u64, records: &[&str]) -> Result<()> {
         self.buffer.clear();
         for (number, record) in (first..).zip(records) {
+            frame::check_number(number)?;
             let start = self.buffer.len();
             if !frame::write(&mut self.buffer, number, record) {
                 return Err(Error::Refused("a record must be one JSON object on one line".to_owned()));

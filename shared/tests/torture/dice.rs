@@ -23,10 +23,3 @@ impl Dice {
         self.roll() % end
     }
 }
-
-/// FNV-1a, continued from `hash`: makes seeds of names and a chain of what a reader saw.
-pub(crate) fn chain(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}

@@ -9,8 +9,7 @@ use tachi_shared::os::process;
 use tachi_shared::queue::{Arrival, Inbox, Message};
 use tachi_shared::snapshot::Loaded;
 
-use crate::dice::chain;
-use crate::words::{Scene, role};
+use crate::words::{Scene, chain, role};
 
 /// What a reader knows: how many messages, and a chain over their positions, ids and lengths in the order received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use tachi_shared::id::{Incarnation, InstanceId, Recipient, Role};
 use tachi_shared::queue::{Draft, MessageKind};
 use tachi_shared::store::Store;
 
-use crate::dice::{Dice, chain};
+use crate::dice::Dice;
 
 pub(crate) const ROOT: &str = "TACHI_TORTURE_ROOT";
 pub(crate) const LEDGERS: &str = "TACHI_TORTURE_LEDGERS";
@@ -101,4 +101,11 @@ pub(crate) fn message(slot: &str, start: u32, k: u64) -> Draft {
     let letter = char::from(b'a' + u8::try_from(dice.below(26)).unwrap());
     let text: String = std::iter::repeat_n(letter, usize::try_from(length).unwrap()).collect();
     Draft::new(to, slot, MessageKind::Finding, id, Timestamp::EPOCH, &text)
+}
+
+/// FNV-1a, continued from `hash`: makes seeds of names and a chain of what a reader saw.
+pub(crate) fn chain(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
