@@ -6,10 +6,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::active::Active;
 use super::epoch::EpochFile;
 use super::tail;
-use super::{Cursor, LINE_MAX, LogReader, SEGMENT_BYTES};
+use super::{Cursor, LINE_MAX, Limits, LogReader, Room, SEGMENT_BYTES};
 use super::{frame, segment};
 use crate::error::{Context as _, Error, Result};
 use crate::id::Seq;
@@ -29,7 +31,8 @@ pub struct Appended {
 }
 
 /// What an acknowledged append survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// `kill -9` always; after a power loss the last second may be missing (somebody calls [`Log::sync`]).
     #[default]
@@ -57,7 +60,10 @@ pub struct Log<S: Storage = Disk> {
     pub(super) sealed: Vec<(PathBuf, S::File)>,
     /// Highest number this object has given or seen; survives a segment that was cut or deleted by hand.
     pub(super) floor: u64,
-    buffer: Vec<u8>,
+    pub(super) limits: Option<Limits>,
+    /// Bytes of the segments before the one with this first number, as counted last.
+    pub(super) counted: Option<(u64, u64)>,
+    pub(super) buffer: Vec<u8>,
 }
 
 impl<S: Storage> Log<S> {
@@ -79,6 +85,8 @@ impl<S: Storage> Log<S> {
             active: None,
             sealed: Vec::new(),
             floor: 0,
+            limits: None,
+            counted: None,
             buffer: Vec::new(),
         }
     }
@@ -127,10 +135,22 @@ impl<S: Storage> Log<S> {
     /// Waits at most `wait` for the lock.
     ///
     /// # Errors
-    /// [`crate::Error::LockTimeout`], [`crate::Error::DiskFull`], [`crate::Error::TooLarge`], [`crate::Error::Io`]; nothing is stored then.
+    /// [`crate::Error::LockTimeout`], [`crate::Error::DiskFull`], [`crate::Error::QueueFull`], [`crate::Error::TooLarge`],
+    /// [`crate::Error::Io`]; nothing is stored then.
     /// [`crate::Error::DurabilityUnknown`]: stored, but the sync failed.
     pub fn append(&mut self, records: &[String], wait: Duration) -> Result<Appended> {
         self.locked(wait, |writer| writer.append(records))
+    }
+
+    /// As [`Log::append`], with the right to use the room that a full log keeps for urgent records.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_to(&mut self, room: Room, records: &[String], wait: Duration) -> Result<Appended> {
+        self.locked(wait, |writer| {
+            writer.room = room;
+            writer.append(records)
+        })
     }
 
     /// Runs `change` under the writer lock: for appends that depend on everything before them.
@@ -143,7 +163,7 @@ impl<S: Storage> Log<S> {
         change: impl FnOnce(&mut LogWriter<'_, S>) -> Result<T>,
     ) -> Result<T> {
         let guard = self.storage.lock(&self.lock, "append", wait)?;
-        let mut writer = LogWriter { log: self, wrote: false };
+        let mut writer = LogWriter { log: self, room: Room::Usual, wrote: false };
         let result = change(&mut writer);
         let wrote = writer.wrote;
         drop(guard);
@@ -190,7 +210,7 @@ impl<S: Storage> Log<S> {
             }
             let size = self.buffer.len() - start;
             if size > LINE_MAX {
-                return Err(Error::TooLarge { what: "the record", size, limit: LINE_MAX });
+                return Err(Error::TooLarge { what: "the record", size, unit: "bytes", limit: LINE_MAX });
             }
         }
         Ok(())
@@ -241,6 +261,7 @@ impl<S: Storage> Log<S> {
 /// A log whose writer lock is held.
 pub struct LogWriter<'a, S: Storage> {
     log: &'a mut Log<S>,
+    room: Room,
     wrote: bool,
 }
 
@@ -259,6 +280,7 @@ impl<S: Storage> LogWriter<'_, S> {
                 return Ok(Appended { first: Seq(first.unwrap_or(last)), last: Seq(last) });
             }
             self.log.fill_buffer(last + 1, &missing)?;
+            self.log.make_room(self.room)?;
             let in_place = self.log.write_buffer()?;
             self.wrote = true;
             let mut arrived = Vec::new();

@@ -295,7 +295,8 @@ pub(crate) fn take(
 ) {
     for arrival in arrivals {
         match arrival {
-            Arrival::Message(message) => {
+            // Nothing expires here; were it so, it would have been seen all the same.
+            Arrival::Message(message) | Arrival::Expired(message) => {
                 ledger.read(name, message.seq.0, &message.draft.id);
                 push(state, "seen", json!(message.seq.0));
             }
@@ -304,7 +305,9 @@ pub(crate) fn take(
         }
     }
     let words = |arrival: &Arrival| match arrival {
-        Arrival::Message(message) => format!("{} {}", message.seq, message.draft.id),
+        Arrival::Message(message) | Arrival::Expired(message) => {
+            format!("{} {}", message.seq, message.draft.id)
+        }
         Arrival::Gap(gap) => format!("{gap:?}"),
     };
     ledger.note(|| {
