@@ -62,7 +62,7 @@ fn is_for_several(arrival: &Arrival) -> bool {
         Arrival::Message(message) => {
             message.draft.kind.causes_think() && !matches!(message.draft.to, Recipient::Instance(_))
         }
-        Arrival::Gap(_) => false,
+        Arrival::Expired(_) | Arrival::Gap(_) => false,
     }
 }
 
