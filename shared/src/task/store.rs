@@ -55,6 +55,13 @@ impl<S: Storage> TaskStore<S> {
         Self { storage, dir: dir.clone(), log, fold, shown: None }
     }
 
+    /// The same, with segments of another size.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
+        self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
     /// Folds in what is new and returns the board. No lock.
     ///
     /// # Errors
