@@ -11,5 +11,6 @@
 mod doctor;
 mod fleet;
 mod folder;
+mod know;
 mod read;
 mod usage;
