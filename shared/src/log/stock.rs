@@ -99,7 +99,7 @@ impl<S: Storage> Log<S> {
         let (Some(limits), Some(active)) = (self.limits, &self.active) else { return Ok(()) };
         let (base, most) = (active.base, limits.cap(room));
         let more = active.end + self.buffer.len() as u64;
-        if self.sealed.is_some_and(|(counted, sealed)| counted == base && sealed + more <= most) {
+        if self.counted.is_some_and(|(counted, sealed)| counted == base && sealed + more <= most) {
             return Ok(());
         }
         let mut pieces = self.pieces()?;
@@ -119,7 +119,7 @@ impl<S: Storage> Log<S> {
         self.remove(&gone)?;
         let freed: u64 =
             pieces.iter().filter(|piece| gone.contains(&piece.base)).map(|piece| piece.bytes).sum();
-        self.sealed = Some((base, sealed - freed));
+        self.counted = Some((base, sealed - freed));
         Ok(())
     }
 }

@@ -62,6 +62,13 @@ impl<S: Storage> TaskStore<S> {
         self
     }
 
+    /// The same, with segments of another size.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
+        self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
     /// Folds in what is new and returns the board. No lock.
     ///
     /// # Errors

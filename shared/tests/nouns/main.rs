@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "tests may; they also play the hands and programs that touch files from outside"
 )]
 
@@ -15,6 +16,7 @@ mod instance_files;
 mod place;
 mod queue_on_disk;
 mod queue_rules;
+mod recipes;
 mod retention;
 mod snapshots_under_readers;
 mod task_rules;
