@@ -72,12 +72,14 @@ pub enum Error {
         supported: u64,
     },
     /// Refused for its size; nothing was stored.
-    #[error("{what} is {size} bytes, the limit is {limit}")]
+    #[error("{what} has {size} {unit}, the limit is {limit}")]
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// Its size in bytes (or levels, for depth).
+        /// Its size.
         size: usize,
+        /// What is counted: bytes, or levels of nesting.
+        unit: &'static str,
         /// The limit.
         limit: usize,
     },
@@ -115,6 +117,14 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// Why.
+        reason: String,
+    },
+    /// The mark of a state directory cannot be read: the directory is ours, but of which format?
+    #[error("{} is damaged: {reason}", path.display())]
+    DamagedMark {
+        /// The mark.
+        path: PathBuf,
+        /// Why it cannot be read.
         reason: String,
     },
     /// A board rule refused the change (wrong state, lost lease, cycle); nothing was stored.
@@ -157,10 +167,23 @@ impl Error {
             Self::TooLarge { .. } => Some("put the content into a file and send its path".to_owned()),
             Self::Unknown { near, .. } if !near.is_empty() => Some(format!("known: {}", near.join(", "))),
             Self::Held { .. } => Some("stop the holder, or choose another directory with --state".to_owned()),
+            Self::DamagedMark { path, .. } => Some(format!(
+                "nothing else is touched; put it right: echo '{{\"schema\":1}}' > {}",
+                path.display()
+            )),
             Self::NotAStateDir { .. } => Some("choose an empty or new directory with --state".to_owned()),
+            Self::InvalidName { what: "message type", .. } => {
+                Some("use human, question, answer, reply, finding, or a word of your own".to_owned())
+            }
             Self::Io { .. } | Self::InvalidName { .. } | Self::Unknown { .. } | Self::Refused(_) => None,
         }
     }
+}
+
+/// What is wrong with a JSON text, without the place, which is told apart from it.
+pub(crate) fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
 /// Attaches operation and path to a system result.

@@ -7,7 +7,7 @@
 //! 3. engines: [`log`] (append-only JSON Lines) and [`snapshot`] (JSON files replaced whole)
 //! 4. nouns on those engines: [`queue`], [`event`], [`task`] on `log`; [`registry`], [`memory`], [`instance`] on `snapshot`;
 //!    [`command`] as single files placed by `mv`
-//! 5. the facade: [`store`]
+//! 5. the facade: [`store`]; and [`check`], which judges what lies on the disk against what must always hold
 //!
 //! Deliberately absent: processes of our own (see the two binaries), HTTP, terminal output.
 
@@ -29,6 +29,7 @@ pub mod queue;
 pub mod registry;
 pub mod task;
 
+pub mod check;
 pub mod store;
 
 pub use error::{Error, Result};

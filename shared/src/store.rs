@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::command::CommandBox;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, bare};
 use crate::event::EventLog;
 use crate::id::InstanceId;
 use crate::instance::InstanceStore;
@@ -203,7 +203,7 @@ fn check_mark(dir: &StateDir) -> Result<()> {
     let path = dir.mark();
     let bytes = Disk.read(&path, MARK_LIMIT).context("read", &path)?;
     let mark: Mark = serde_json::from_slice(&bytes)
-        .map_err(|error| refused(dir.root(), &format!("its mark .tachi/store.json is damaged: {error}")))?;
+        .map_err(|error| Error::DamagedMark { path: path.clone(), reason: bare(&error) })?;
     if mark.schema > SCHEMA {
         return Err(Error::NewerSchema { path, found: mark.schema, supported: SCHEMA });
     }

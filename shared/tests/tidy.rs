@@ -269,7 +269,7 @@ const FLOORS: [&[&str]; 5] = [
     &["os"],
     &["log", "snapshot"],
     &["queue", "event", "task", "registry", "memory", "instance", "command"],
-    &["store"],
+    &["store", "check"],
 ];
 
 /// The first names of all `crate::…` paths in a line.

@@ -141,11 +141,22 @@ pub enum Verb {
         after_help = "Examples:\n  tachi check\n  tachi check --config infrastructure/tachi.example.toml"
     )]
     Check(Up),
+    /// Check that what lies in the state directory is whole, and say what to do where it is not
+    #[command(after_help = "Examples:\n  tachi doctor\n  tachi doctor --fix\n  tachi doctor --json | jq .ok")]
+    Doctor {
+        /// Do what is safe: cut torn ends off, remove old temporary files and doorbells of nobody
+        #[arg(long)]
+        fix: bool,
+    },
     /// Print completions for a shell
     #[command(
         after_help = "Examples:\n  tachi completions bash > ~/.local/share/bash-completion/completions/tachi"
     )]
-    Completions(Completions),
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
     /// Parent of one command (started by the supervisor)
     #[command(name = "__hold", hide = true)]
     Hold(Hold),
@@ -372,14 +383,6 @@ pub enum MemoryAction {
         #[arg(value_name = "TEXT")]
         text: String,
     },
-}
-
-/// `completions`.
-#[derive(Debug, Args)]
-pub struct Completions {
-    /// Which shell
-    #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
 }
 
 /// `__hold`.

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::error::bare;
+
 /// How every line we write begins.
 const PREFIX: &[u8] = b"{\"seq\":";
 
@@ -115,9 +117,7 @@ fn parse(line: &[u8]) -> Line {
 
 /// The reason without serde's line number, which is always 1 here.
 fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let bare = text.split(" at line ").next().unwrap_or(&text);
-    format!("{bare} (column {})", error.column())
+    format!("{} (column {})", bare(error), error.column())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Cursor, Entry, Log};
-use crate::error::{Context as _, Result};
+use super::{Cursor, Entry, Log, segment};
+use crate::error::Result;
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
 use crate::os::Storage;
@@ -23,14 +23,7 @@ pub fn newest<S: Storage>(
     log: &Log<S>,
     count: usize,
 ) -> Result<Vec<(Seq, String)>> {
-    let segments = dir.segments(topic);
-    let names = match storage.list(&segments) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listed => listed.context("list", &segments)?,
-    };
-    let mut bases: Vec<u64> =
-        names.iter().filter_map(|name| name.strip_suffix(".jsonl")?.parse().ok()).collect();
-    bases.sort_unstable();
+    let bases = segment::list(storage, &dir.segments(topic))?;
     // Positions are contiguous within a segment, so nothing before this can be among the newest of the last one.
     let mut floor = log.end()?.seq.0.saturating_sub(count as u64);
     let mut found: VecDeque<(Seq, String)> = VecDeque::new();

@@ -14,7 +14,7 @@ use super::{frame, segment};
 use crate::error::{Context as _, Error, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
-use crate::os::{Disk, Handle as _, OpenMode, Storage, process};
+use crate::os::{Disk, Handle as _, OpenMode, Storage};
 
 /// A record is written again at most this often when foreign bytes got glued to it.
 const ATTEMPTS: usize = 3;
@@ -53,6 +53,8 @@ pub struct Log<S: Storage = Disk> {
     /// The active segment must not be written to any more: a sync of it failed.
     pub(super) distrusted: bool,
     pub(super) active: Option<Active<S::File>>,
+    /// Segments this object sealed and has not synced since.
+    pub(super) sealed: Vec<(PathBuf, S::File)>,
     /// Highest number this object has given or seen; survives a segment that was cut or deleted by hand.
     pub(super) floor: u64,
     buffer: Vec<u8>,
@@ -61,6 +63,7 @@ pub struct Log<S: Storage = Disk> {
 impl<S: Storage> Log<S> {
     /// Names a topic's log; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir, topic: Topic) -> Self {
+        let boot = storage.boot_id();
         Self {
             storage,
             dir: dir.segments(topic),
@@ -68,12 +71,13 @@ impl<S: Storage> Log<S> {
             rejected: dir.rejected(),
             topic: topic.name(),
             epoch: EpochFile { path: dir.epoch(), lock: dir.lock("epoch"), tmp: dir.tmp() },
-            boot: process::boot_id(),
+            boot,
             boot_checked: false,
             durability: Durability::default(),
             segment_bytes: SEGMENT_BYTES,
             distrusted: false,
             active: None,
+            sealed: Vec::new(),
             floor: 0,
             buffer: Vec::new(),
         }
@@ -143,10 +147,10 @@ impl<S: Storage> Log<S> {
         let result = change(&mut writer);
         let wrote = writer.wrote;
         drop(guard);
-        if wrote && self.durability == Durability::Durable {
-            self.sync()?;
-        }
-        result
+        let synced = if wrote && self.durability == Durability::Durable { self.sync() } else { Ok(()) };
+        // What was not stored is not to be taken for stored because a sync failed as well.
+        let done = result?;
+        synced.map(|()| done)
     }
 
     /// Makes everything this object appended survive a power loss. Takes no lock.
@@ -154,6 +158,9 @@ impl<S: Storage> Log<S> {
     /// # Errors
     /// [`crate::Error::DurabilityUnknown`]: the file is not trusted any more, later appends go to a new segment.
     pub fn sync(&mut self) -> Result<()> {
+        for (path, file) in std::mem::take(&mut self.sealed) {
+            file.sync().map_err(|source| Error::DurabilityUnknown { path, source })?;
+        }
         let Some(active) = &self.active else { return Ok(()) };
         let Err(source) = active.file.sync() else { return Ok(()) };
         let path = segment::path(&self.dir, active.base);
@@ -183,7 +190,7 @@ impl<S: Storage> Log<S> {
             }
             let size = self.buffer.len() - start;
             if size > LINE_MAX {
-                return Err(Error::TooLarge { what: "the record", size, limit: LINE_MAX });
+                return Err(Error::TooLarge { what: "the record", size, unit: "bytes", limit: LINE_MAX });
             }
         }
         Ok(())

@@ -25,7 +25,8 @@ impl<S: Storage> MemoryStore<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let backup = dir.backup().join("memory.json");
         let lock = Some(dir.lock("memory"));
-        Self { snapshot: Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected()) }
+        let snapshot = Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected());
+        Self { snapshot: snapshot.with_bases(dir.backup().join("memory")) }
     }
 
     /// Reads without a lock.
@@ -68,5 +69,18 @@ impl<S: Storage> MemoryStore<S> {
             number(memory);
             change(memory)
         })
+    }
+
+    /// Takes in what hands left, as [`Snapshot::settle`] does.
+    ///
+    /// # Errors
+    /// As [`Snapshot::settle`].
+    pub fn settle(&mut self, wait: Duration) -> Result<Option<String>> {
+        self.snapshot.settle(wait)
+    }
+
+    /// What was set aside since the last call, one sentence each.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.snapshot.notes()
     }
 }

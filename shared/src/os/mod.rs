@@ -4,6 +4,7 @@
 //! on the trait or on plain values.
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
+pub mod access;
 pub mod disk;
 pub mod doorbell;
 pub mod lock;

@@ -8,16 +8,26 @@ use serde_json::Value;
 use super::message::{DEPTH_MAX, Draft, LINE_MAX, MessageKind};
 use crate::error::{Error, Result};
 use crate::id::{InstanceId, NAME_MAX, Recipient, Role};
-use crate::registry::{Registry, unknown};
+use crate::registry::{Registry, near};
 
 /// Room in a line for `"seq":18446744073709551615,` and the newline.
 const SEQ_ROOM: usize = 27 + 1;
 
+/// Length of most lines, for which no buffer should have to grow.
+const USUAL: usize = 512;
+
 /// Longest message id and sender, in bytes.
 const WORD_MAX: usize = 256;
 
-/// Types that only the fleet itself sends.
-const FLEET_KINDS: [MessageKind; 3] = [MessageKind::Presence, MessageKind::Memory, MessageKind::Event];
+/// Types that only Tachi itself sends: they carry its own bookkeeping.
+const RESERVED: [MessageKind; 6] = [
+    MessageKind::Presence,
+    MessageKind::Event,
+    MessageKind::Memory,
+    MessageKind::Proposal,
+    MessageKind::Vote,
+    MessageKind::TaskComplete,
+];
 
 /// Turns a draft into the record that is appended: one line without `seq`, checked against the limits.
 ///
@@ -31,21 +41,25 @@ pub fn record(draft: &Draft) -> Result<String> {
         draft.metadata.values().chain(draft.extra.values()).map(|value| depth(value).saturating_add(1));
     let depth = nested.chain([depth(&draft.content)]).max().unwrap_or_default();
     if depth > DEPTH_MAX {
-        return Err(Error::TooLarge { what: "the nesting of the message", size: depth, limit: DEPTH_MAX });
+        return Err(Error::TooLarge { what: "the message", size: depth, unit: "levels", limit: DEPTH_MAX });
     }
-    let line = if draft.extra.contains_key("seq") {
+    let mut line = Vec::with_capacity(USUAL);
+    let written = if draft.extra.contains_key("seq") {
         // A position is given by the log alone, whatever an imported element claimed.
         let mut clean = draft.clone();
         clean.extra.remove("seq");
-        serde_json::to_string(&clean)
+        serde_json::to_writer(&mut line, &clean)
     } else {
-        serde_json::to_string(draft)
+        serde_json::to_writer(&mut line, draft)
     };
-    let line =
-        line.map_err(|error| Error::Refused(format!("the message cannot be written as JSON: {error}")))?;
+    let unwritable = |error: &dyn std::fmt::Display| {
+        Error::Refused(format!("the message cannot be written as JSON: {error}"))
+    };
+    written.map_err(|error| unwritable(&error))?;
+    let line = String::from_utf8(line).map_err(|error| unwritable(&error))?;
     let size = line.len().saturating_add(SEQ_ROOM);
     if size > LINE_MAX {
-        return Err(Error::TooLarge { what: "the message", size, limit: LINE_MAX });
+        return Err(Error::TooLarge { what: "the message", size, unit: "bytes", limit: LINE_MAX });
     }
     Ok(line)
 }
@@ -55,7 +69,7 @@ fn check_word(what: &'static str, word: &str, longest: usize) -> Result<()> {
         "it is empty"
     } else if word.len() > longest {
         "it is too long"
-    } else if word.chars().any(char::is_control) {
+    } else if has_control(word) {
         "it holds control characters"
     } else {
         return Ok(());
@@ -63,8 +77,20 @@ fn check_word(what: &'static str, word: &str, longest: usize) -> Result<()> {
     Err(Error::InvalidName { what, value: word.chars().take(NAME_MAX).collect(), reason })
 }
 
+/// Most words are ASCII, and bytes are looked at faster than characters.
+fn has_control(word: &str) -> bool {
+    if word.is_ascii() {
+        word.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        word.chars().any(char::is_control)
+    }
+}
+
 /// Levels of nesting: 0 for a plain value. Walks its own stack, so that depth cannot overflow ours.
 fn depth(value: &Value) -> usize {
+    if !value.is_array() && !value.is_object() {
+        return 0;
+    }
     let mut deepest = 0;
     let mut todo = vec![(value, 0_usize)];
     while let Some((value, level)) = todo.pop() {
@@ -93,24 +119,38 @@ pub fn check_recipient(to: &Recipient, registry: &Registry) -> Result<()> {
         Recipient::Broadcast | Recipient::Operator => Ok(()),
         Recipient::Instance(id) if registry.row(id).is_some() => Ok(()),
         Recipient::Role(role) if registry.instances.iter().any(|row| row.role == *role) => Ok(()),
-        Recipient::Instance(id) => Err(unknown("recipient", id.as_str(), registry)),
-        Recipient::Role(role) => Err(unknown("role", role.as_str(), registry)),
+        Recipient::Instance(id) => {
+            let ids = registry.instances.iter().map(|row| row.instance_id.as_str());
+            Err(nobody("recipient", id.as_str(), ids.chain(["broadcast", "operator"])))
+        }
+        Recipient::Role(role) => {
+            let roles = registry.instances.iter().map(|row| row.role.as_str());
+            Err(nobody("role", role.as_str(), roles))
+        }
     }
 }
 
-/// Checks that a person or a model may send this type: presence, memory and event tell what the fleet itself did.
+fn nobody<'a>(what: &'static str, value: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    Error::Unknown { what, value: value.to_owned(), near: near(value, &known) }
+}
+
+/// Checks that a person or a model may send this type: it is not reserved, and one plain word. Imports are not as strict
+/// about the word, so that what others wrote passes through.
 ///
 /// # Errors
 /// [`Error::InvalidName`].
 pub fn check_kind(kind: &MessageKind) -> Result<()> {
-    if FLEET_KINDS.contains(kind) {
-        return Err(Error::InvalidName {
-            what: "message type",
-            value: kind.word().to_owned(),
-            reason: "only the fleet itself sends it",
-        });
-    }
-    check_word("message type", kind.word(), NAME_MAX)
+    let what = "message type";
+    check_word(what, kind.word(), NAME_MAX)?;
+    let reason = if RESERVED.contains(kind) {
+        "only Tachi itself sends it"
+    } else if kind.word().bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))) {
+        "it must be letters, digits, `_`, `-` or `.`"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidName { what, value: kind.word().to_owned(), reason })
 }
 
 /// Whether the first bytes of a line show that it is for somebody else. `false` = parse it and see.

@@ -39,6 +39,13 @@ impl<S: Storage> Queue<S> {
         self
     }
 
+    /// The same, with segments of another size.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
+        self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
     /// Appends the messages in order, all or none, and returns the last position. Sizes are checked; recipients are the
     /// caller's business. Does not ring.
     ///

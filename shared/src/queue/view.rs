@@ -19,7 +19,7 @@ use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
 use crate::log::{Cursor, LogReader};
-use crate::os::place::{keep_refused, set_aside, swap};
+use crate::os::place::{Sync, keep_refused, set_aside, swap};
 use crate::os::{Disk, Stat, Storage};
 use crate::registry::Registry;
 
@@ -205,7 +205,7 @@ impl<S: Storage> View<S> {
     fn render(&mut self, path: &Path, seen: String, now: Now) -> Result<()> {
         let end = self.queue.end()?.seq;
         let text = render(&self.queue.newest(SHOWN)?);
-        let swapped = swap(&self.storage, &self.dir.tmp(), path, text.as_bytes())?;
+        let swapped = swap(&self.storage, &self.dir.tmp(), path, text.as_bytes(), Sync::Skip)?;
         self.placed = Some(Placed { stat: swapped.placed, end, text });
         if let Some(file) = swapped.replaced {
             self.held.push(Held { file, seen, since: now });

@@ -39,7 +39,7 @@ pub fn unknown(what: &'static str, value: &str, registry: &Registry) -> Error {
     Error::Unknown { what, value: value.to_owned(), near: near(value, &known) }
 }
 
-/// Names that come close to `name`, best first; all of them if they are few or none comes close.
+/// Names that come close to `name`, best first; the first few there are if none comes close.
 #[must_use]
 pub fn near(name: &str, known: &[&str]) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
@@ -48,18 +48,16 @@ pub fn near(name: &str, known: &[&str]) -> Vec<String> {
             names.push(known);
         }
     }
-    if names.len() > NEAR_MAX {
-        let mut close: Vec<(usize, &str)> = names
-            .iter()
-            .map(|known| (distance(name, known), *known))
-            .filter(|(distance, known)| *distance <= 2 || shared_prefix(name, known) >= 3)
-            .collect();
-        close.sort_unstable();
-        if !close.is_empty() {
-            names = close.into_iter().map(|(_, known)| known).collect();
-        }
-        names.truncate(NEAR_MAX);
+    let mut close: Vec<(usize, &str)> = names
+        .iter()
+        .map(|known| (distance(name, known), *known))
+        .filter(|(distance, known)| *distance <= 2 || shared_prefix(name, known) >= 3)
+        .collect();
+    close.sort_unstable();
+    if !close.is_empty() {
+        names = close.into_iter().map(|(_, known)| known).collect();
     }
+    names.truncate(NEAR_MAX);
     names.into_iter().map(str::to_owned).collect()
 }
 
@@ -121,8 +119,15 @@ fn glob(pattern: &str, name: &str) -> bool {
 /// What a hand changed between two readings. Only `desired` is an input; every other difference is ours to put right.
 #[must_use]
 pub fn hand_edits(old: &Registry, new: &Registry) -> Vec<(InstanceId, Desired)> {
-    let changed = |row: &&super::Row| old.row(&row.instance_id).is_some_and(|was| was.desired != row.desired);
-    new.instances.iter().filter(changed).map(|row| (row.instance_id.clone(), row.desired)).collect()
+    let mut edits = Vec::new();
+    for (place, row) in new.instances.iter().enumerate() {
+        // Rows rarely move, so the search is rarely needed.
+        let same = old.instances.get(place).filter(|was| was.instance_id == row.instance_id);
+        if same.or_else(|| old.row(&row.instance_id)).is_some_and(|was| was.desired != row.desired) {
+            edits.push((row.instance_id.clone(), row.desired));
+        }
+    }
+    edits
 }
 
 #[cfg(test)]

@@ -105,6 +105,11 @@ fn s27_types_of_the_fleet_are_refused_for_people() {
         ("presence", false),
         ("memory", false),
         ("event", false),
+        ("proposal", false),
+        ("vote", false),
+        ("task_complete", false),
+        ("a b", false),
+        ("", false),
     ] {
         assert_eq!(check_kind(&MessageKind::from(word.to_owned())).is_ok(), allowed, "{word}");
     }

@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use super::context::Context;
 use super::printer;
 use super::{
-    check, completions, down, events, history, inbox, kill, logs, memory, messages, pause, restart, resume,
-    scale, send, start, status, stop, up, why,
+    check, completions, doctor, down, events, history, inbox, kill, logs, memory, messages, pause, restart,
+    resume, scale, send, start, status, stop, up, why,
 };
 use crate::args::{Cli, Color, Verb};
 use crate::error::{Error, Result, exit};
@@ -67,7 +67,8 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Messages(args) => messages::run(&context, args),
         Verb::Memory(args) => memory::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
-        Verb::Completions(args) => completions::run(args),
+        Verb::Doctor { fix } => doctor::run(&context, *fix),
+        Verb::Completions { shell } => completions::run(*shell),
         Verb::Hold(args) => effects::hold(&args.id, &args.command),
     }
 }

@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 use tachi_shared::clock;
 use tachi_shared::memory::{Entry, EntryKind, Memory};
 use tachi_shared::os::process;
+use tachi_shared::registry::near;
 use tachi_shared::snapshot::{Document, Loaded};
 use tachi_shared::store::Store;
 
 use super::context::Context;
-use super::{printer, selector};
+use super::printer;
 use crate::args::{Memory as Args, MemoryAction};
 use crate::error::{Error, Result, exit};
 use crate::render::json::document;
@@ -51,7 +52,9 @@ fn add(context: &Context, store: &Store, kind: &str, text: &str) -> Result<u8> {
     let now = clock::now();
     let me = process::current();
     let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
-    let entry = store.memory().add(kind, &id, "operator", text, now)?;
+    let mut memory = store.memory();
+    let entry = memory.add(kind, &id, "operator", text, now)?;
+    warn(&memory.notes());
     if context.json {
         printer::json(&document("entry", json!(entry)))?;
     } else {
@@ -85,7 +88,7 @@ fn get(context: &Context, store: &Store, key: &str) -> Result<u8> {
     let entry = || lists.into_iter().flatten().find(|entry| entry.id == key).map(|entry| json!(entry));
     let Some(value) = memory.facts.get(key).cloned().or_else(entry) else {
         let keys: Vec<&str> = memory.facts.keys().map(String::as_str).collect();
-        let near = selector::suggestions(key, &keys);
+        let near = near(key, &keys);
         return Err(tachi_shared::Error::Unknown { what: "fact", value: key.to_owned(), near }.into());
     };
     if context.json {
@@ -107,13 +110,20 @@ fn set(context: &Context, store: &Store, key: &str, text: &str) -> Result<u8> {
         let hint = format!("text is written with quotes: tachi memory set {key} '\"some text\"'");
         Error::usage(format!("the value is no JSON: {error}"), hint)
     })?;
-    store.memory().set_fact(key, value.clone())?;
+    let mut memory = store.memory();
+    memory.set_fact(key, value.clone())?;
+    warn(&memory.notes());
     if context.json {
         printer::json(&document("fact", json!({ key: value })))?;
     } else {
         printer::line(&format!("{} = {}", clean(key), clean(&value.to_string())))?;
     }
     Ok(exit::OK)
+}
+
+/// Tells what was found in the file and set aside.
+fn warn(notes: &[String]) {
+    notes.iter().for_each(|note| printer::complain(&format!("tachi: warning: {}", clean(note))));
 }
 
 fn load(store: &Store) -> Result<Memory> {

@@ -20,6 +20,7 @@ mod wait;
 mod check;
 mod completions;
 mod detach;
+mod doctor;
 mod down;
 mod events;
 mod history;

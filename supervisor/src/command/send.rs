@@ -9,32 +9,24 @@ use tachi_shared::id::Recipient;
 use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::os::{AliveLock, process};
 use tachi_shared::queue::message::LINE_MAX;
-use tachi_shared::queue::{Draft, MessageKind};
+use tachi_shared::queue::{Draft, MessageKind, check_kind, check_recipient};
 use tachi_shared::registry::{Registry, Row};
 use tachi_shared::store::Store;
 
 use super::context::Context;
 use super::look::registry;
-use super::{printer, selector};
+use super::printer;
 use crate::args::Send;
 use crate::error::{Error, Result, exit};
 use crate::render::json::document;
 
-/// Types only Tachi itself may send: they carry its own bookkeeping.
-const RESERVED: [MessageKind; 6] = [
-    MessageKind::Presence,
-    MessageKind::Event,
-    MessageKind::Memory,
-    MessageKind::Proposal,
-    MessageKind::Vote,
-    MessageKind::TaskComplete,
-];
 /// How long to wait for the queue's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends one message.
 pub(super) fn run(context: &Context, args: &Send) -> Result<u8> {
-    let kind = kind(&args.kind)?;
+    let kind = MessageKind::from(args.kind.clone());
+    check_kind(&kind)?;
     let to: Recipient = args.to.parse()?;
     let store = context.store()?;
     let registry = registry(&store, &mut Vec::new())?;
@@ -60,54 +52,19 @@ pub(super) fn run(context: &Context, args: &Send) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn kind(word: &str) -> Result<MessageKind> {
-    let kind = MessageKind::from(word.to_owned());
-    let fits = !word.is_empty()
-        && word.len() <= 64
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-    if !fits {
-        return Err(Error::usage(
-            format!("{word:?} cannot be a message type"),
-            "for example human, question, finding",
-        ));
-    }
-    if RESERVED.contains(&kind) {
-        let hint = "use human, question, answer, reply, finding, or a word of your own";
-        return Err(Error::usage(format!("messages of type {word:?} are sent by tachi itself"), hint));
-    }
-    Ok(kind)
-}
-
 /// The rows that will get it.
 ///
 /// # Errors
 /// [`tachi_shared::Error::Unknown`] if nobody would.
 fn recipients<'a>(registry: &'a Registry, to: &Recipient) -> Result<Vec<&'a Row>> {
-    let rows = registry.instances.iter();
-    match to {
-        Recipient::Instance(id) => {
-            let mut names: Vec<&str> = rows.map(|row| row.instance_id.as_str()).collect();
-            names.extend(["broadcast", "operator"]);
-            let near = selector::suggestions(id.as_str(), &names);
-            let missing = || tachi_shared::Error::Unknown { what: "recipient", value: id.to_string(), near };
-            Ok(vec![registry.row(id).ok_or_else(missing)?])
-        }
-        Recipient::Role(role) => {
-            let found: Vec<&Row> = rows.clone().filter(|row| row.role == *role).collect();
-            if found.is_empty() {
-                let mut names: Vec<&str> = rows.map(|row| row.role.as_str()).collect();
-                names.sort_unstable();
-                names.dedup();
-                let near = selector::suggestions(role.as_str(), &names);
-                return Err(
-                    tachi_shared::Error::Unknown { what: "role", value: role.to_string(), near }.into()
-                );
-            }
-            Ok(found)
-        }
-        Recipient::Broadcast => Ok(rows.collect()),
-        Recipient::Operator => Ok(Vec::new()),
-    }
+    check_recipient(to, registry)?;
+    let wanted = |row: &&Row| match to {
+        Recipient::Instance(id) => row.instance_id == *id,
+        Recipient::Role(role) => row.role == *role,
+        Recipient::Broadcast => true,
+        Recipient::Operator => false,
+    };
+    Ok(registry.instances.iter().filter(wanted).collect())
 }
 
 /// The text given, or standard input for `-`.
@@ -121,7 +78,23 @@ fn text(given: &str) -> Result<String> {
             .take(limit)
             .read_to_end(&mut bytes)
             .map_err(|e| Error::system("read standard input", e))?;
-        text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+        // What was not read must not be left out silently.
+        if bytes.len() > LINE_MAX {
+            let (size, limit) = (bytes.len(), LINE_MAX);
+            return Err(tachi_shared::Error::TooLarge {
+                what: "the message",
+                size,
+                unit: "bytes or more",
+                limit,
+            }
+            .into());
+        }
+        let all = String::from_utf8(bytes).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            let hint = "convert it, for example with iconv, or send the path of a file";
+            Error::usage(format!("standard input is not UTF-8 text: byte {} cannot be read", place + 1), hint)
+        })?;
+        all.trim_end_matches('\n').clone_into(&mut text);
     }
     if text.trim().is_empty() {
         return Err(Error::usage(

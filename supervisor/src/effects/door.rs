@@ -213,7 +213,8 @@ fn bits(dir: &StateDir, path: &Path) -> u8 {
     } else if path.parent() == Some(&dir.commands()) {
         let reply = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".reply.json"));
         if reply { 0 } else { COMMANDS }
-    } else if path == dir.view(Topic::Messages)
+    } else if path == dir.memory()
+        || path == dir.view(Topic::Messages)
         || path == dir.view(Topic::Tasks)
         || path.parent().is_some_and(|parent| parent != dir.root())
     {
@@ -239,7 +240,8 @@ mod tests {
             ("/s/messages/00000001.jsonl", HOUSE),
             ("/s/messages.json", HOUSE),
             ("/s/spool/a.json", HOUSE),
-            ("/s/memory.json", 0),
+            ("/s/memory.json", HOUSE),
+            ("/s/other.json", 0),
         ] {
             assert_eq!(bits(&dir, Path::new(path)), expected, "{path}");
         }

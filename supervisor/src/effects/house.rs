@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use tachi_shared::clock;
+use tachi_shared::memory::MemoryStore;
 use tachi_shared::os::Disk;
 use tachi_shared::queue::View;
 use tachi_shared::registry::Registry;
@@ -22,6 +23,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const AFTERWARDS: Duration = Duration::from_secs(6);
 /// And then there is nothing to do until the next hint.
 const NEVER: Duration = Duration::from_secs(86_400);
+/// How long the memory's lock is waited for.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// How long the last round may take when the supervisor leaves.
 const LAST_ROUND: Duration = Duration::from_secs(1);
 
@@ -79,6 +82,9 @@ struct Keeper {
     store: Store,
     view: View,
     board: tachi_shared::task::TaskStore,
+    memory: MemoryStore,
+    /// What is wrong with the memory's file, told once.
+    bad_memory: Option<String>,
     say: Sender<String>,
     last_error: Option<String>,
     /// The registry as it was when it was last on the disk for certain.
@@ -87,8 +93,8 @@ struct Keeper {
 
 impl Keeper {
     fn new(store: Store, say: Sender<String>) -> Self {
-        let (view, board) = (View::new(Disk, store.dir()), store.tasks());
-        Self { store, view, board, say, last_error: None, synced: None }
+        let (view, board, memory) = (View::new(Disk, store.dir()), store.tasks(), store.memory());
+        Self { store, view, board, memory, bad_memory: None, say, last_error: None, synced: None }
     }
 
     fn run(&mut self, hinted: &Receiver<()>) {
@@ -125,6 +131,17 @@ impl Keeper {
         }
     }
 
+    /// Merges what a hand left in the memory, and tells what is wrong with its file.
+    fn look_at_memory(&mut self) -> tachi_shared::Result<()> {
+        let bad = self.memory.settle(PATIENCE)?;
+        self.memory.notes().into_iter().for_each(|text| self.tell(text));
+        if bad != self.bad_memory {
+            bad.iter().for_each(|why| self.tell(format!("{why}; the last good state stays in force")));
+            self.bad_memory = bad;
+        }
+        Ok(())
+    }
+
     fn round(&mut self) {
         self.sync_registry();
         let registry = self.registry();
@@ -135,8 +152,13 @@ impl Keeper {
             Err(tachi_shared::Error::LockTimeout { .. }) => {}
             Err(error) => trouble = Some(error.to_string()),
         }
-        if let Err(error) = self.board.write_view() {
-            trouble = trouble.or_else(|| Some(error.to_string()));
+        match self.board.write_view(clock::now()) {
+            Ok(view) => view.rejected.into_iter().for_each(|text| self.tell(text)),
+            Err(error) => trouble = trouble.or_else(|| Some(error.to_string())),
+        }
+        match self.look_at_memory() {
+            Ok(()) | Err(tachi_shared::Error::LockTimeout { .. } | tachi_shared::Error::Rejected { .. }) => {}
+            Err(error) => trouble = trouble.or_else(|| Some(error.to_string())),
         }
         // The same trouble every second is told once.
         if trouble != self.last_error {

@@ -48,7 +48,6 @@ struct Led {
 struct Wait {
     id: InstanceId,
     incarnation: Incarnation,
-    kill: bool,
 }
 
 /// Trees being emptied.
@@ -93,11 +92,10 @@ impl Trees {
         self.led.insert(id.clone(), Led { incarnation, process: process.clone(), adopted });
     }
 
-    /// Waits for a tree to be empty, killing it if asked; a later request for the same tree replaces an earlier one.
-    pub(super) fn wait_for(&mut self, id: InstanceId, incarnation: Incarnation, kill: bool) {
-        let kill = kill || self.waits.iter().any(|wait| wait.id == id && wait.kill);
+    /// Kills a tree until it is empty; a later request for the same tree replaces an earlier one.
+    pub(super) fn empty(&mut self, id: InstanceId, incarnation: Incarnation) {
         self.waits.retain(|wait| wait.id != id);
-        self.waits.push(Wait { id, incarnation, kill });
+        self.waits.push(Wait { id, incarnation });
         self.pause = PAUSE_FIRST;
     }
 
@@ -135,13 +133,11 @@ impl Trees {
                 }
                 let found = if self.fell_to_others(&wait) { &everybody } else { &children };
                 let members = members(&wait, self.led.get(&wait.id), &found.processes);
-                if wait.kill {
-                    members.iter().for_each(kill);
-                }
+                members.iter().for_each(kill);
                 let news = members.iter().filter(|it| known.insert((it.pid, it.pid_start))).count();
                 // Somebody who died while we looked may have left children that we did not see.
                 let unsure = found.vanished && round < CHASES;
-                fresh |= (wait.kill && news > 0) || unsure;
+                fresh |= news > 0 || unsure;
                 if members.is_empty() && !unsure {
                     empty.push(Event::TreeEmpty { id: wait.id, incarnation: wait.incarnation });
                 } else {
@@ -206,12 +202,12 @@ impl Found {
     }
 }
 
-/// Kills the leader if the tree is to be killed; says whether it still lives.
+/// Kills the leader; says whether it still lives.
 fn leader_lives(wait: &Wait, table: &mut Table) -> bool {
     let Some(leader) = table.get_mut(&wait.id).filter(|leader| leader.incarnation <= wait.incarnation) else {
         return false;
     };
-    if wait.kill && !leader.killed {
+    if !leader.killed {
         leader.kill();
     }
     true
@@ -235,7 +231,7 @@ fn members(wait: &Wait, led: Option<&Led>, seen: &[Seen]) -> Vec<ProcessRef> {
         .map(|led| led.process.pid);
     let belongs = |seen: &Seen| match &seen.mark {
         Some(mark) => mark.id == wait.id && mark.incarnation <= wait.incarnation,
-        None => Some(seen.session) == session || (seen.ppid == own && wait.kill),
+        None => Some(seen.session) == session || seen.ppid == own,
     };
     let mut pids: BTreeSet<u32> =
         seen.iter().filter(|seen| belongs(seen)).map(|seen| seen.process.pid).collect();
@@ -298,12 +294,12 @@ mod tests {
         Seen { process, ppid, session, mark }
     }
 
-    fn found(kill: bool, all: &[Seen]) -> Vec<u32> {
+    fn found(all: &[Seen]) -> Vec<u32> {
         let id = InstanceId::new("a").unwrap();
         // No process has this pid: the kernel's largest is 2^22.
         let process = ProcessRef { pid: LEADER, pid_start: 1, boot_id: "b".to_owned() };
         let led = Led { incarnation: Incarnation(3), process, adopted: false };
-        let wait = Wait { id, incarnation: Incarnation(3), kill };
+        let wait = Wait { id, incarnation: Incarnation(3) };
         members(&wait, Some(&led), all).iter().map(|process| process.pid).collect()
     }
 
@@ -316,7 +312,7 @@ mod tests {
             seen(104, 102, 104, None),
             seen(105, 104, 105, None),
         ];
-        assert_eq!(found(false, &all), [101, 102, 103, 104, 105]);
+        assert_eq!(found(&all), [101, 102, 103, 104, 105]);
     }
 
     #[test]
@@ -327,12 +323,12 @@ mod tests {
             seen(203, 1, 203, Some(("b", 3))),
             seen(204, 1, LEADER, Some(("b", 3))),
         ];
-        assert_eq!(found(true, &all), [0; 0]);
+        assert_eq!(found(&all), [0; 0]);
     }
 
     #[test]
     fn p18_a_session_number_handed_out_again_is_a_strangers() {
-        let wait = Wait { id: InstanceId::new("a").unwrap(), incarnation: Incarnation(3), kill: true };
+        let wait = Wait { id: InstanceId::new("a").unwrap(), incarnation: Incarnation(3) };
         let mut process = process::current();
         let all = [seen(101, 1, process.pid, None)];
         process.pid_start -= 1;
@@ -343,7 +339,6 @@ mod tests {
     #[test]
     fn a_child_of_ours_that_hides_its_origin_goes_with_the_tree_being_killed() {
         let all = [seen(301, std::process::id(), 301, None)];
-        assert_eq!(found(true, &all), [301]);
-        assert_eq!(found(false, &all), [0; 0]);
+        assert_eq!(found(&all), [301]);
     }
 }

@@ -34,13 +34,6 @@ pub enum Action {
         /// Which start.
         incarnation: Incarnation,
     },
-    /// Look whether the tree is empty and answer `TreeEmpty` now or when it becomes so; kills nothing.
-    AwaitEmpty {
-        /// Which.
-        id: InstanceId,
-        /// Which start.
-        incarnation: Incarnation,
-    },
     /// Ring the instance's doorbell: its row has changed. Follows [`Action::SaveRegistry`]; to be held back while that
     /// write is pending, or the instance reads the old row.
     Ring {

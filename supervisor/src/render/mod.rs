@@ -3,6 +3,7 @@
 //! Colour is written as ANSI codes always and taken out by the printer where it does not belong; no meaning is carried by
 //! colour alone. Output is ASCII apart from what users wrote themselves.
 
+pub mod checkup;
 pub mod json;
 pub mod line;
 pub mod live;

@@ -111,9 +111,17 @@ fn s27_hostile_recipients_types_and_texts_are_refused_before_anything_is_stored(
         folder.refused(&["send", to, "text"], 2, "is not allowed");
     }
     for kind in ["presence", "event", "memory", "vote", "proposal", "task_complete"] {
-        folder.refused(&["send", "a", "text", "--type", kind], 2, "are sent by tachi itself");
+        folder.refused(
+            &["send", "a", "text", "--type", kind],
+            2,
+            "is not allowed: only Tachi itself sends it; next: ",
+        );
     }
-    folder.refused(&["send", "a", "text", "--type", "a b"], 2, "\"a b\" cannot be a message type");
+    folder.refused(
+        &["send", "a", "text", "--type", "a b"],
+        2,
+        "message type \"a b\" is not allowed: it must be letters",
+    );
     assert!(!folder.state().exists());
 }
 

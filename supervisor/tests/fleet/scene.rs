@@ -263,7 +263,6 @@ pub(crate) fn shown(actions: &[Action]) -> Vec<String> {
                 format!("{} {}", signal_name(*signal).trim_start_matches("SIG"), short(id))
             }
             Action::KillTree { id, incarnation } => format!("kill {}#{incarnation}", short(id)),
-            Action::AwaitEmpty { id, incarnation } => format!("await {}#{incarnation}", short(id)),
             Action::Ring { id } => format!("ring {}", short(id)),
             Action::ReleaseTasks { id, incarnation, .. } => format!("release {}#{incarnation}", short(id)),
             Action::Announce { id, .. } => format!("tell {}", short(id)),
