@@ -276,6 +276,12 @@ impl AliveLock {
     pub fn is_intact(&self) -> bool {
         self.open.is_at(&self.path)
     }
+
+    /// Whether another file has the path now, so that somebody else may hold what we held.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.path.exists() && !self.is_intact()
+    }
 }
 
 impl Drop for AliveLock {

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tachi_shared::os::AliveLock;
+use tachi_shared::os::{AliveLock, process};
 use tachi_shared::registry::Status;
 use tachi_shared::store::Store;
 
@@ -24,6 +24,8 @@ use crate::settings::Settings;
 
 /// How long the whole fleet may take to become ready.
 const READY: Duration = Duration::from_secs(120);
+/// How long a supervisor that was killed may take to be gone.
+const DYING: Duration = Duration::from_secs(1);
 /// Most complaints read back from the supervisor's log, in bytes.
 const COMPLAINT_MAX: u64 = 4096;
 
@@ -95,6 +97,13 @@ fn judge(look: Look, pid: u32, settings: &Settings) -> Option<Outcome> {
 
 fn refuse_if_held(store: &Store) -> Result<()> {
     let what = store.dir().supervisor_alive();
+    // A killed supervisor holds its lock until its last thread is gone: who is not seen alive gets that moment.
+    let free = || {
+        let holder = AliveLock::holder(&what).and_then(process::stat);
+        let lives = holder.is_some_and(|stat| !stat.is_zombie());
+        Ok::<_, Error>((lives || !AliveLock::is_held(&what)).then_some(()))
+    };
+    until(&Waiter::on(&[]), Deadline::within(DYING), free)?;
     if !AliveLock::is_held(&what) {
         return Ok(());
     }

@@ -29,18 +29,15 @@ pub(super) fn run(context: &Context, args: &Down) -> Result<u8> {
     let store = context.store_of_supervisor()?;
     let deadline = Deadline::within(args.timeout);
     let supervised = ask::is_supervised(&store);
-    if !supervised && orphans::living(&store)?.is_empty() {
+    if !supervised && orphans::living(&store)?.is_empty() && !orphans::has_strays(&store) {
         return Err(Error::NoSupervisor { state: store.dir().root().to_owned() });
     }
     if supervised {
         end_supervisor(&store, deadline)?;
     }
     let mut orphans = Vec::new();
-    if until(&Waiter::on(&[]), Deadline::within(if supervised { SETTLE } else { Duration::ZERO }), || {
-        Ok::<_, Error>(orphans::living(&store)?.is_empty().then_some(()))
-    })?
-    .is_none()
-    {
+    let settled = || Ok::<_, Error>(orphans::living(&store)?.is_empty().then_some(()));
+    if !supervised || until(&Waiter::on(&[]), Deadline::within(SETTLE), settled)?.is_none() {
         let grace = deadline.left().map_or(Duration::from_secs(1), |left| left.min(GRACE));
         orphans = orphans::end_all(&store, grace)?;
     }

@@ -1,5 +1,6 @@
 //! Instances that live without a supervisor: found by alive lock and row, ended by verified pidfd.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tachi_shared::store::Store;
 
 use super::look::{process_of, registry};
 use super::wait::{Deadline, Waiter, until};
+use crate::effects;
 use crate::error::{Error, Result};
 
 /// SIGKILL.
@@ -37,7 +39,8 @@ pub(super) fn living(store: &Store) -> Result<Vec<InstanceId>> {
     Ok(ids)
 }
 
-/// Ends everything that lives here: TERM, grace, KILL, and what a killed leader left behind. Returns whom.
+/// Ends everything that lives here: TERM, grace, KILL, and then whatever the leaders had started, wherever it went. Returns
+/// whom.
 ///
 /// # Errors
 /// [`Error::TimedOut`] naming who is left.
@@ -47,24 +50,22 @@ pub(super) fn end_all(store: &Store, grace: Duration) -> Result<Vec<InstanceId>>
         .iter()
         .filter_map(|id| leader(store, id).map(|(process, pidfd)| (id.clone(), process, pidfd)))
         .collect();
+    let mut trees: Vec<ProcessRef> = leaders.iter().flat_map(|(_, process, _)| tree_of(process)).collect();
     for (_, _, pidfd) in &leaders {
         signal(pidfd, TERM);
         signal(pidfd, CONT);
     }
     let waiter = Waiter::on(&[store.dir().instances(), store.dir().exits()]);
     let gone = || -> Result<Option<()>> { Ok(living(store)?.is_empty().then_some(())) };
-    if until(&waiter, Deadline::within(grace), gone)?.is_some() {
-        return Ok(ids);
-    }
-    for (id, process, pidfd) in &leaders {
-        if AliveLock::is_held(&store.dir().alive(id)) {
-            let left = session_of(process);
-            signal(pidfd, KILL);
-            left.iter()
-                .filter_map(|stray| process::open_pidfd(stray).ok().flatten())
-                .for_each(|fd| signal(&fd, KILL));
+    if until(&waiter, Deadline::within(grace), gone)?.is_none() {
+        for (id, process, pidfd) in &leaders {
+            if AliveLock::is_held(&store.dir().alive(id)) {
+                trees.extend(tree_of(process));
+                signal(pidfd, KILL);
+            }
         }
     }
+    end_strays(store, &trees);
     match until(&waiter, Deadline::within(KILL_WAIT), gone)? {
         Some(()) => Ok(ids),
         None => Err(Error::TimedOut {
@@ -75,6 +76,23 @@ pub(super) fn end_all(store: &Store, grace: Duration) -> Result<Vec<InstanceId>>
     }
 }
 
+/// Whether something that instances started lives on, although they and their supervisor do not.
+pub(super) fn has_strays(store: &Store) -> bool {
+    std::fs::canonicalize(store.dir().root()).is_ok_and(|root| effects::has_marked(&root))
+}
+
+/// Kills what instances left: their trees, and everything that carries our mark. Not while somebody supervises it.
+fn end_strays(store: &Store, trees: &[ProcessRef]) {
+    let Ok(root) = std::fs::canonicalize(store.dir().root()) else { return };
+    if AliveLock::is_held(&store.dir().supervisor_alive()) {
+        return;
+    }
+    for stray in trees.iter().filter_map(|stray| process::open_pidfd(stray).ok().flatten()) {
+        signal(&stray, KILL);
+    }
+    effects::end_marked(&root);
+}
+
 /// The worker or holder of an instance: who holds its alive lock, else the process of its row.
 fn leader(store: &Store, id: &InstanceId) -> Option<(ProcessRef, OwnedFd)> {
     let holder = AliveLock::holder(&store.dir().alive(id)).and_then(process::find);
@@ -83,15 +101,26 @@ fn leader(store: &Store, id: &InstanceId) -> Option<(ProcessRef, OwnedFd)> {
     Some((process, pidfd))
 }
 
-/// Everything else in the leader's own session.
-fn session_of(leader: &ProcessRef) -> Vec<ProcessRef> {
-    let leads = process::stat(leader.pid).is_some_and(|stat| stat.session == leader.pid);
-    if !leads {
-        return Vec::new();
+/// Everything else in the leader's own session, and everything that descends from it: orphans keep their parents, because
+/// every worker and holder is a subreaper.
+fn tree_of(leader: &ProcessRef) -> Vec<ProcessRef> {
+    let everybody: Vec<_> = process::all().into_iter().filter_map(process::stat).collect();
+    let leads = everybody.iter().any(|stat| stat.pid == leader.pid && stat.session == leader.pid);
+    let mut pids = BTreeSet::from([leader.pid]);
+    loop {
+        let known = pids.len();
+        let belongs =
+            |stat: &&process::ProcStat| pids.contains(&stat.ppid) || (leads && stat.session == leader.pid);
+        let more: Vec<u32> = everybody.iter().filter(belongs).map(|stat| stat.pid).collect();
+        pids.extend(more);
+        if pids.len() == known {
+            break;
+        }
     }
-    let mates =
-        process::all().into_iter().filter_map(process::stat).filter(|stat| stat.session == leader.pid);
-    mates.filter(|stat| stat.pid != leader.pid).filter_map(|stat| process::find(stat.pid)).collect()
+    pids.remove(&leader.pid);
+    let boot_id = process::boot_id();
+    let found = everybody.iter().filter(|stat| pids.contains(&stat.pid));
+    found.map(|stat| ProcessRef { pid: stat.pid, pid_start: stat.start, boot_id: boot_id.clone() }).collect()
 }
 
 /// Signals through a pidfd whose identity was checked; a process that is gone needs none.

@@ -57,21 +57,14 @@ pub(super) fn look(store: &Store, settings: &Settings, registry: Loaded<Registry
         row.pid = Some(face.pid);
         row.pid_start = Some(face.pid_start);
         row.boot_id = Some(face.boot_id.clone());
-        let kind = row.kind;
+        // As the mind will take it from the row: the next look tells it if that is no longer so.
+        let (kind, frozen) = (row.kind, row.status == Status::Frozen);
         match place.and_then(|place| found.rows.get_mut(place)) {
             Some(place) => *place = row,
             None => found.rows.push(row),
         }
-        let leader = Leader {
-            incarnation,
-            process,
-            pidfd,
-            kind,
-            adopted: true,
-            killed: false,
-            command,
-            frozen: false,
-        };
+        let leader =
+            Leader { incarnation, process, pidfd, kind, adopted: true, killed: false, command, frozen };
         found.leaders.push((id, leader));
     }
     Ok(found)

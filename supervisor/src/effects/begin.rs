@@ -11,13 +11,14 @@ use tachi_shared::event;
 use tachi_shared::id::Incarnation;
 use tachi_shared::os::doorbell::{Doorbell, Ring};
 use tachi_shared::os::{AliveLock, Disk, filesystem, process};
-use tachi_shared::registry::{Registry, Row, Status, SupervisorRow};
+use tachi_shared::registry::{Desired, Registry, Row, Status, SupervisorRow};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
 use super::adopt;
 use super::beat::Beats;
 use super::door::Doors;
+use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
 use super::poll::{DOORBELL, HINTS, Poll, SIGNALS};
@@ -98,9 +99,9 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
         tick_at: Mono::ZERO,
         in_terminal: isatty(std::io::stdin()) || isatty(std::io::stdout()) || isatty(std::io::stderr()),
         exit: None,
+        home: Home::new(alive),
         store,
         dir,
-        _alive: alive,
     };
     if let Some(text) = no_watch {
         supervisor.record(event::Event::new(now.wall, "watch-trouble", text));
@@ -135,12 +136,13 @@ impl Supervisor {
             let text = format!("{} left pid {} behind; it was killed", mark.id, process.pid);
             self.record(event::Event::new(now.wall, "stray", text).of(&mark.id, mark.incarnation));
         }
-        let rows = as_they_are(&found.rows, &self.table);
+        // Who sees our row in the registry sees the stop file as it holds from now on.
+        let latched = self.settle_stop_file(settings, now);
+        let rows = as_they_are(&found.rows, &self.table, latched);
         // Written before anything starts: instances look up here who supervises them.
         self.registry.ask();
         self.registry.flush(|| rows, now.mono, FIRST_WAIT);
         self.ring_all(Ring::Control);
-        let latched = self.settle_stop_file(settings, now);
         self.events.push_back(Event::Began { rows: found.rows, alive, boot_id: process::boot_id(), latched });
         Ok(())
     }
@@ -160,13 +162,17 @@ impl Supervisor {
     }
 }
 
-/// The rows for the first write: who is gone has no pid and is not called ready, whatever the last supervisor wrote.
-fn as_they_are(rows: &[Row], table: &Table) -> Vec<Row> {
+/// The rows for the first write: who is gone has no pid and is not called ready, whatever the last supervisor wrote; and
+/// who is about to be tried again is not called given up or held down, or a waiting `up --detach` would take it as our word.
+fn as_they_are(rows: &[Row], table: &Table, latched: bool) -> Vec<Row> {
     let mut rows = rows.to_vec();
-    for row in rows.iter_mut().filter(|row| row.pid.is_some() && table.get(&row.instance_id).is_none()) {
-        row.pid = None;
-        row.pid_start = None;
-        row.status = Status::Lost;
+    for row in rows.iter_mut().filter(|row| table.get(&row.instance_id).is_none()) {
+        let at_rest = matches!(row.status, Status::Failed | Status::Stopped);
+        if row.pid.is_some() || (at_rest && row.desired == Desired::Running && !latched) {
+            row.pid = None;
+            row.pid_start = None;
+            row.status = Status::Lost;
+        }
     }
     rows
 }
@@ -194,4 +200,28 @@ fn raise_open_files() -> Option<u64> {
     }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).ok().and(limit.current)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(status: &str, desired: &str) -> Row {
+        serde_json::from_value(serde_json::json!({
+            "instance_id": "a", "role": "builder", "pid": null, "incarnation": 1, "status": status,
+            "desired": desired, "restarts": 0, "backend": "builtin"
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn m03_what_is_about_to_be_tried_again_is_not_written_as_given_up_or_held_down() {
+        let told = |status, desired, latched| {
+            as_they_are(&[row(status, desired)], &Table::new(), latched).remove(0).status
+        };
+        assert_eq!(told("failed", "running", false), Status::Lost);
+        assert_eq!(told("stopped", "running", false), Status::Lost);
+        assert_eq!(told("stopped", "running", true), Status::Stopped);
+        assert_eq!(told("stopped", "stopped", false), Status::Stopped);
+    }
 }

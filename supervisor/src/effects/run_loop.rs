@@ -18,6 +18,7 @@ use tachi_shared::store::Store;
 
 use super::beat::{self, Beats};
 use super::door::{self, Doors};
+use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
 use super::poll::{DOORBELL, HINTS, Poll, SIGNALS, Token};
@@ -30,12 +31,14 @@ use super::spawn::Launcher;
 use super::table::Table;
 use super::thaw;
 use super::tree::Trees;
-use crate::error::Result;
+use crate::error::{Result, exit};
 use crate::fleet::{self, Event, Fleet};
 use crate::settings::Settings;
 
 /// A lock that cannot be had for this long may have a frozen holder.
 const STUCK: Duration = Duration::from_secs(2);
+/// No signal tells that a frozen instance which is not our child goes on: it is looked at this often.
+const THAWED_WITHIN: Duration = Duration::from_secs(1);
 /// Who asked for something finds it in the registry when the answer comes, unless writing fails for this long.
 const REPLY_ANYWAY: Duration = Duration::from_millis(500);
 /// Patience with each lock when leaving.
@@ -53,7 +56,7 @@ pub fn supervise(settings: Settings, screen: Screen) -> Result<u8> {
     drop(settings);
     let code = supervisor.run()?;
     supervisor.leave();
-    Ok(code)
+    Ok(if supervisor.home.is_anothers() { exit::FAILED } else { code })
 }
 
 /// What is written at the end of a pass.
@@ -94,8 +97,8 @@ pub(super) struct Supervisor {
     pub(super) tick_at: Mono,
     pub(super) in_terminal: bool,
     pub(super) exit: Option<u8>,
-    /// Held for life.
-    pub(super) _alive: tachi_shared::os::AliveLock,
+    /// Our hold on the directory, kept for life.
+    pub(super) home: Home,
 }
 
 impl Supervisor {
@@ -132,6 +135,7 @@ impl Supervisor {
 
     /// Turns what the system says into events, deaths first.
     fn collect(&mut self, ready: &[Token], now: Now) {
+        self.look_after_home(now);
         let mut children = false;
         let mut died = false;
         for token in ready {
@@ -150,8 +154,10 @@ impl Supervisor {
         }
         let ticked = self.tick_at <= now.mono;
         if ticked {
-            self.tick_at = now.mono.after(self.doors.tick());
             self.events.extend(beat::frozen(&mut self.table));
+            let frozen = self.table.iter().any(|(_, leader)| leader.frozen);
+            let longest = if frozen { THAWED_WITHIN } else { Duration::MAX };
+            self.tick_at = now.mono.after(self.doors.tick().min(longest));
         }
         self.look_at_doors(if ticked { door::ALL } else { 0 } | self.doors.hints(), now);
         if ticked || self.beats.due().is_some_and(|due| due <= now.mono) {
@@ -181,6 +187,9 @@ impl Supervisor {
 
     /// Writes down what came of it. Nothing in here waits.
     fn write_down(&mut self, now: Now) {
+        if self.home.is_anothers() {
+            return;
+        }
         self.save_rows(now, Duration::ZERO);
         if self.registry.due().is_none() {
             self.ring_control();
@@ -240,6 +249,10 @@ impl Supervisor {
     /// The last things written, now with some patience.
     fn leave(&mut self) {
         let now = clock::now();
+        if self.home.is_anothers() {
+            self.screen.end();
+            return;
+        }
         self.registry.remember(self.fleet.retired());
         self.registry.leave(|| rows(&self.fleet, &self.table, now), now.mono, LAST_WAIT);
         for reply in std::mem::take(&mut self.later.replies) {
@@ -300,6 +313,9 @@ impl Supervisor {
     }
 
     fn look_at_doors(&mut self, where_to: u8, now: Now) {
+        if self.home.is_anothers() {
+            return;
+        }
         if where_to & door::STOP != 0 {
             self.events.extend(self.doors.look_for_stop());
         }

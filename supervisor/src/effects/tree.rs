@@ -261,6 +261,27 @@ pub(super) fn sweep(state: &Path, table: &Table) -> Vec<(Mark, ProcessRef)> {
     left
 }
 
+/// Whether anything lives that was started here, by its mark.
+pub(crate) fn has_marked(state: &Path) -> bool {
+    Found::everybody(state, &Table::new()).processes.iter().any(|seen| seen.mark.is_some())
+}
+
+/// Kills everything that was started here and lives, until a search finds nobody; for callers who know that nobody
+/// supervises it. Returns how many were killed; some may need a moment to be gone.
+pub(crate) fn end_marked(state: &Path) -> usize {
+    let table = Table::new();
+    let mut killed = BTreeSet::new();
+    for _ in 0..CHASES {
+        let left = sweep(state, &table);
+        let known = killed.len();
+        killed.extend(left.into_iter().map(|(_, process)| (process.pid, process.pid_start)));
+        if killed.len() == known {
+            break;
+        }
+    }
+    killed.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

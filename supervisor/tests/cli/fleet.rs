@@ -148,6 +148,15 @@ fn m10_pause_all_latches_and_resume_all_clears() {
 }
 
 #[test]
+fn m10_up_after_a_pause_waits_until_all_are_ready_again_and_shows_no_latch() {
+    let folder = started();
+    folder.ok(&["pause", "--all"]);
+    folder.ok(&["down"]);
+    let out = folder.ok(&["up", "--detach"]);
+    assert!(!out.contains("latched") && out.matches("ready").count() == 2, "{out}");
+}
+
+#[test]
 fn m07_scale_adds_and_drains() {
     let folder = started();
     let a = pid(&folder, "a");

@@ -149,3 +149,17 @@ fn p58_fifty_supervisors_race_for_one_directory_and_one_wins() {
     assert_eq!(last.wait().unwrap().code(), Some(0));
     assert_eq!(stage.survivors(), [""; 0]);
 }
+
+#[test]
+fn p57_who_was_frozen_under_the_last_supervisor_and_runs_now_is_not_called_frozen() {
+    let mut stage = Stage::sleepers(&["a"]);
+    let first = stage.up_and_ready(1);
+    let a = stage.pid("a");
+    signal(a, "STOP");
+    stage.wait("it is seen as frozen", |stage| (stage.row("a")["status"] == "frozen").then_some(()));
+    signal(first, "KILL");
+    stage.ended();
+    signal(a, "CONT");
+    stage.up_and_ready(1);
+    assert_eq!(stage.pid("a"), a);
+}

@@ -1,4 +1,4 @@
-//! Real supervisors, real instances, real signals. Commands under holders stand for any instance, so no worker is needed.
+//! Real supervisors, real instances, real signals. Commands under holders stand for any instance where no worker is needed.
 //!
 //! Every wait has a deadline; a test that fails prints the event log, the registry and what the supervisor said.
 #![expect(
@@ -14,8 +14,13 @@ mod adoption;
 mod busy;
 mod deaths;
 mod doors;
+mod leftovers;
+mod places;
 mod stage;
 mod stopping;
+mod storm;
+mod team;
+mod workers;
 mod zoo;
 
 /// Says that a test could not run here; `infrastructure/test.sh` fails on a skip it does not know.

@@ -16,6 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// One fleet on the stage.
 pub(crate) struct Stage {
     dir: TempDir,
+    state: PathBuf,
     /// Word in the arguments of every process the instances start.
     pub(crate) token: String,
     supervisor: Option<Child>,
@@ -25,11 +26,16 @@ impl Stage {
     /// A fleet of `instances` (TOML), not started yet. `TOKEN` in it is replaced by this stage's word.
     pub(crate) fn new(instances: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        Self::at(dir, None, &format!("count = 0\nbrake = \"none\"\n{instances}"))
+    }
+
+    /// A fleet with this configuration below `[fleet]`, its state in `state` or else beside it.
+    pub(crate) fn at(dir: TempDir, state: Option<PathBuf>, fleet: &str) -> Self {
         let token = format!("86400.{}{}", std::process::id(), unique());
-        let config = format!("[fleet]\ncount = 0\nbrake = \"none\"\n{}", instances.replace("TOKEN", &token));
+        let config = format!("[fleet]\n{}", fleet.replace("TOKEN", &token));
         fs::write(dir.path().join("tachi.toml"), config).unwrap();
         fs::create_dir(dir.path().join("work")).unwrap();
-        Self { dir, token, supervisor: None }
+        Self { state: state.unwrap_or_else(|| dir.path().join("state")), dir, token, supervisor: None }
     }
 
     /// Sleeping instances of these names.
@@ -53,7 +59,7 @@ impl Stage {
     }
 
     pub(crate) fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
+        self.state.clone()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
