@@ -184,11 +184,11 @@ fn s01_a_message_that_lacks_only_its_newline_is_not_sent_again_by_the_successor(
     queue.send(&outbox, WAIT).unwrap();
     // Killed one byte before the end of the write.
     let segment = dir.segments(Topic::Messages).join("00000000000000000001.jsonl");
-    let text = std::fs::read(&segment).unwrap();
-    std::fs::write(&segment, &text[..text.len() - 1]).unwrap();
+    let text = fs::read(&segment).unwrap();
+    fs::write(&segment, &text[..text.len() - 1]).unwrap();
     let mut successor = Queue::new(Disk, &dir);
     assert_eq!(successor.send_missing(&outbox, &Cursor::default(), WAIT).unwrap(), None);
-    assert_eq!(std::fs::read(&segment).unwrap(), text);
+    assert_eq!(fs::read(&segment).unwrap(), text);
 }
 
 #[test]
