@@ -16,7 +16,11 @@ pub struct Timestamp(jiff::Timestamp);
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        match self.write(&mut text).then(|| std::str::from_utf8(&text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -34,6 +38,34 @@ impl Timestamp {
     #[must_use]
     pub fn unix(self) -> i64 {
         self.0.as_second()
+    }
+
+    /// Writes the text of [`fmt::Display`] over `text` without going through formatting, which costs more than the rest of a
+    /// message; `false` for years that do not have four digits.
+    fn write(self, text: &mut [u8; 27]) -> bool {
+        let (seconds, nanoseconds) = (self.0.as_second(), self.0.subsec_nanosecond());
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        if !(0..=9999).contains(&year) || nanoseconds < 0 {
+            return false;
+        }
+        let micros = i64::from(nanoseconds) / 1000;
+        let fields = [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, second / 3600),
+            (14, 2, second / 60 % 60),
+            (17, 2, second % 60),
+            (20, 6, micros),
+        ];
+        for (start, width, mut number) in fields {
+            for place in text.iter_mut().skip(start).take(width).rev() {
+                *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        }
+        true
     }
 
     /// From RFC 3339, or from the same without an offset (as Python's `isoformat()` writes it), which is taken as UTC.
@@ -59,6 +91,19 @@ impl Timestamp {
     pub fn time_of_day(self) -> String {
         self.0.strftime("%H:%M:%S").to_string()
     }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. Years begin in March here, so that the
+/// leap day comes last; an era is the 400 years after which everything repeats.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const ERA: i64 = 146_097;
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (date, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    (year + era * 400 + i64::from(month <= 2), month, date)
 }
 
 impl fmt::Display for Timestamp {
@@ -149,6 +194,16 @@ mod tests {
     fn timestamps_are_rfc3339_with_microseconds() {
         assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Timestamp::from_unix(1_700_000_000).unix(), 1_700_000_000);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_to_files_is_what_people_are_shown(
+            seconds in -70_000_000_000_i64..260_000_000_000, micros in 0_u64..1_000_000,
+        ) {
+            let stamp = Timestamp::from_unix(seconds).after(Duration::from_micros(micros));
+            proptest::prop_assert_eq!(serde_json::to_string(&stamp).unwrap(), format!("\"{stamp}\""));
+        }
     }
 
     #[test]

@@ -72,14 +72,28 @@ pub enum Error {
         supported: u64,
     },
     /// Refused for its size; nothing was stored.
-    #[error("{what} is {size} bytes, the limit is {limit}")]
+    #[error("{what} has {size} {unit}, the limit is {limit}")]
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// Its size in bytes (or levels, for depth).
+        /// Its size.
         size: usize,
+        /// What is counted: bytes, or levels of nesting.
+        unit: &'static str,
         /// The limit.
         limit: usize,
+    },
+    /// The log is as large as it may become and somebody has not read its oldest part; nothing was stored.
+    #[error("{topic} is full, {bytes} of {limit} bytes{}", slowest.as_ref().map(|name| format!(": {name} has read least")).unwrap_or_default())]
+    QueueFull {
+        /// Which log.
+        topic: &'static str,
+        /// What it would have had.
+        bytes: u64,
+        /// What it may have.
+        limit: u64,
+        /// The reader that holds most back.
+        slowest: Option<String>,
     },
     /// A name that may not be used.
     #[error("{what} {value:?} is not allowed: {reason}")]
@@ -115,6 +129,14 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// Why.
+        reason: String,
+    },
+    /// The mark of a state directory cannot be read: the directory is ours, but of which format?
+    #[error("{} is damaged: {reason}", path.display())]
+    DamagedMark {
+        /// The mark.
+        path: PathBuf,
+        /// Why it cannot be read.
         reason: String,
     },
     /// A board rule refused the change (wrong state, lost lease, cycle); nothing was stored.
@@ -154,9 +176,17 @@ impl Error {
             }
             Self::Rejected { .. } => Some("correct the file; the last good state stays in force".to_owned()),
             Self::NewerSchema { .. } => Some("use the newer tachi that wrote it".to_owned()),
+            Self::QueueFull { slowest: Some(name), .. } => {
+                Some(format!("see why with `tachi why {name}`, or raise max_bytes under [store]"))
+            }
+            Self::QueueFull { .. } => Some("raise max_bytes under [store] in tachi.toml".to_owned()),
             Self::TooLarge { .. } => Some("put the content into a file and send its path".to_owned()),
             Self::Unknown { near, .. } if !near.is_empty() => Some(format!("known: {}", near.join(", "))),
             Self::Held { .. } => Some("stop the holder, or choose another directory with --state".to_owned()),
+            Self::DamagedMark { path, .. } => Some(format!(
+                "nothing else is touched; put it right: echo '{{\"schema\":1}}' > {}",
+                path.display()
+            )),
             Self::NotAStateDir { .. } => Some("choose an empty or new directory with --state".to_owned()),
             Self::InvalidName { what: "message type", .. } => {
                 Some("use human, question, answer, reply, finding, or a word of your own".to_owned())
@@ -164,6 +194,12 @@ impl Error {
             Self::Io { .. } | Self::InvalidName { .. } | Self::Unknown { .. } | Self::Refused(_) => None,
         }
     }
+}
+
+/// What is wrong with a JSON text, without the place, which is told apart from it.
+pub(crate) fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
 /// Attaches operation and path to a system result.

@@ -235,6 +235,18 @@ impl StateDir {
         self.internal().join("epoch.json")
     }
 
+    /// What everybody who opens the directory agrees on: how much is kept, and what an append survives.
+    #[must_use]
+    pub fn limits(&self) -> PathBuf {
+        self.internal().join("limits.json")
+    }
+
+    /// How far idle readers need not read.
+    #[must_use]
+    pub fn verified(&self) -> PathBuf {
+        self.internal().join("verified.json")
+    }
+
     /// Every directory that must exist, parents first.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::command::CommandBox;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, bare};
 use crate::event::EventLog;
 use crate::id::InstanceId;
 use crate::instance::InstanceStore;
 use crate::layout::StateDir;
+use crate::log::{Durability, Limits};
 use crate::memory::MemoryStore;
 use crate::os::place::{Sync, place, sweep};
 use crate::os::root::{self, Found};
@@ -51,6 +52,7 @@ struct Mark {
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: StateDir,
+    limits: Limits,
 }
 
 impl Store {
@@ -80,7 +82,7 @@ impl Store {
         }
         // Left-overs cost space only; failing to remove them must not stop a start.
         let _ = sweep(&Disk, &dir.tmp(), Disk.now().wall);
-        Ok(Self { dir })
+        Ok(Self { limits: Limits::load(&Disk, &dir), dir })
     }
 
     /// Opens `root` for reading verbs; never makes anything.
@@ -94,7 +96,7 @@ impl Store {
             return Err(refused(root, "nothing was ever started here (.tachi/store.json is missing)"));
         }
         check_mark(&dir)?;
-        Ok(Self { dir })
+        Ok(Self { limits: Limits::load(&Disk, &dir), dir })
     }
 
     /// The nearest directory upwards from `from` that holds `.tachi/store.json` or whose `state/` does; else `from/state`.
@@ -112,16 +114,29 @@ impl Store {
         &self.dir
     }
 
+    /// The same directory with another promise about power loss than its supervisor settled.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.limits.durability = durability;
+        self
+    }
+
+    /// How much is kept, and what an append survives.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The message queue.
     #[must_use]
     pub fn queue(&self) -> Queue {
-        Queue::new(Disk, &self.dir)
+        Queue::new(Disk, &self.dir).with_limits(self.limits)
     }
 
     /// The keeper of `messages.json` and of the doors for messages: one per supervisor.
     #[must_use]
     pub fn view(&self) -> View {
-        View::new(Disk, &self.dir)
+        View::new(Disk, &self.dir).with_limits(self.limits)
     }
 
     /// The registry.
@@ -133,13 +148,13 @@ impl Store {
     /// The shared memory.
     #[must_use]
     pub fn memory(&self) -> MemoryStore {
-        MemoryStore::new(Disk, &self.dir)
+        MemoryStore::new(Disk, &self.dir).with_durability(self.limits.durability)
     }
 
     /// The board.
     #[must_use]
     pub fn tasks(&self) -> TaskStore {
-        TaskStore::new(Disk, &self.dir)
+        TaskStore::new(Disk, &self.dir).with_durability(self.limits.durability)
     }
 
     /// The event log.
@@ -203,7 +218,7 @@ fn check_mark(dir: &StateDir) -> Result<()> {
     let path = dir.mark();
     let bytes = Disk.read(&path, MARK_LIMIT).context("read", &path)?;
     let mark: Mark = serde_json::from_slice(&bytes)
-        .map_err(|error| refused(dir.root(), &format!("its mark .tachi/store.json is damaged: {error}")))?;
+        .map_err(|error| Error::DamagedMark { path: path.clone(), reason: bare(&error) })?;
     if mark.schema > SCHEMA {
         return Err(Error::NewerSchema { path, found: mark.schema, supported: SCHEMA });
     }

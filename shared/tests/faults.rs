@@ -33,6 +33,8 @@ enum Fault {
     Foreign(&'static str),
     /// The sync fails.
     Sync,
+    /// The sync of a segment fails.
+    SyncSegment,
     /// The rename fails.
     Rename,
 }
@@ -108,7 +110,9 @@ impl Handle for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        match self.disk.due("sync", |fault| *fault == Fault::Sync) {
+        let is_segment = self.path.extension().is_some_and(|ending| ending == "jsonl");
+        let fits = |fault: &Fault| *fault == Fault::Sync || (is_segment && *fault == Fault::SyncSegment);
+        match self.disk.due("sync", fits) {
             Some(_) => Err(io::Error::other("the disk is broken")),
             None => self.file.sync(),
         }
@@ -274,6 +278,36 @@ fn s23_12_after_a_failed_sync_the_file_is_not_trusted_again() {
     assert_eq!(log.append(&batch(&[3]), LONG).unwrap().last, Seq(3));
     assert_eq!(Disk.list(&place.dir.segments(Topic::Messages)).unwrap().len(), 2, "a new segment was begun");
     assert_eq!(place.read().len(), 3);
+}
+
+#[test]
+fn s23_12_a_failed_sync_of_a_sealed_segment_is_never_told_of_a_record_that_was_not_written() {
+    let place = Place::new();
+    let mut log = place.log().with_durability(Durability::Durable).with_segment_bytes(10);
+    place.disk.plan(Fault::SyncSegment);
+    assert!(matches!(log.append(&batch(&[2]), LONG), Err(Error::DurabilityUnknown { .. })));
+    assert_eq!(place.read().len(), 2, "told: stored, do not send again");
+    // The full disk is the worse news: nothing was stored, whatever the sync said.
+    place.disk.plan(Fault::Full);
+    assert!(matches!(log.append(&batch(&[3]), LONG), Err(Error::DiskFull { .. })));
+    assert_eq!(log.append(&batch(&[3]), LONG).unwrap().last, Seq(3));
+}
+
+#[test]
+fn s06_before_the_first_record_segment_and_epoch_survive_a_power_loss_with_their_names() {
+    let safe = ["sync_dir", "append", "sync", "rename", "sync_dir", "append"];
+    let place = Place::new();
+    let mut log = Log::new(place.disk.clone(), &place.dir, Topic::Messages);
+    log.append(&batch(&[1]), LONG).unwrap();
+    assert_eq!(place.disk.calls(), safe, "segment, epoch (written, synced, named), record");
+    // Whoever made the segment died before it was safe.
+    let place = Place::new();
+    fs::write(place.segment(), "").unwrap();
+    let mut log = Log::new(place.disk.clone(), &place.dir, Topic::Messages);
+    log.append(&batch(&[1]), LONG).unwrap();
+    assert_eq!(place.disk.calls(), safe);
+    log.append(&batch(&[2]), LONG).unwrap();
+    assert_eq!(place.disk.calls(), ["append"], "once");
 }
 
 #[test]

@@ -126,7 +126,9 @@ impl Error {
             Self::Store(tachi_shared::Error::Held { .. }) => exit::HELD,
             Self::Store(tachi_shared::Error::Unknown { .. }) => exit::UNKNOWN,
             Self::Store(
-                tachi_shared::Error::InvalidName { .. } | tachi_shared::Error::NotAStateDir { .. },
+                tachi_shared::Error::InvalidName { .. }
+                | tachi_shared::Error::NotAStateDir { .. }
+                | tachi_shared::Error::DamagedMark { .. },
             )
             | Self::Usage { .. }
             | Self::Config { .. } => exit::USAGE,

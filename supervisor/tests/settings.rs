@@ -14,6 +14,7 @@ use std::time::Duration;
 use tachi::args::Up;
 use tachi::error::Error;
 use tachi::settings::{OnLoss, Request, RestartPolicy, Settings, Settled, settle};
+use tachi_shared::log::{Durability, Limits, WhenFull};
 use tachi_shared::registry::Kind;
 
 /// A folder with a configuration, and nothing of the surroundings.
@@ -338,4 +339,36 @@ fn scaling_finds_a_template_for_every_role_and_a_plain_one_first() {
     let roles: Vec<&str> = settings.roles.iter().map(|spec| spec.role.as_str()).collect();
     assert_eq!(roles, ["template", "explorer", "builder", "reflector", "coordinator"]);
     assert_eq!(settings.roles[2].grace, Duration::from_secs(1));
+}
+
+#[test]
+fn s29_store_limits_have_defaults_and_are_read_from_the_file() {
+    let usual = Folder::new("").good(&Up::default()).limits;
+    assert_eq!(usual, Limits::default());
+    assert_eq!((usual.keep_time.as_secs(), usual.keep_bytes, usual.max_bytes), (86_400, 64 << 20, 1 << 30));
+    let file = "[store]\nkeep_time = \"2h\"\nkeep_bytes = \"1MiB\"\nmax_bytes = \"10MiB\"\n\
+                when_full = \"drop-oldest\"\ndurability = \"durable\"\n";
+    let expected = Limits {
+        keep_time: Duration::from_secs(7200),
+        keep_bytes: 1 << 20,
+        max_bytes: 10 << 20,
+        when_full: WhenFull::DropOldest,
+        durability: Durability::Durable,
+    };
+    assert_eq!(Folder::new(file).good(&Up::default()).limits, expected);
+}
+
+#[test]
+fn s29_store_limits_that_cannot_work_are_refused_with_their_place() {
+    for (line, expected) in [
+        ("max_bytes = \"1kB\"", "tachi.toml:2:13: max_bytes is less than 65536 bytes"),
+        ("keep_bytes = \"much\"", "is not a number of bytes"),
+        ("when_full = \"panic\"", "unknown value"),
+        ("durability = \"fast\"", "unknown value"),
+        ("max_byte = \"1GiB\"", "max_byte"),
+    ] {
+        let error = Folder::new(&format!("[store]\n{line}\n")).settle(&Up::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(expected), "{line}: {text}");
+    }
 }

@@ -43,6 +43,9 @@ pub struct Args {
     /// `continue` or `stop`
     #[arg(long, env = "TACHI_ON_SUPERVISOR_LOSS", hide = true)]
     pub on_supervisor_loss: Option<String>,
+    /// `interval` or `durable` [default: as the directory's supervisor settled]
+    #[arg(long, env = "TACHI_DURABILITY", hide = true)]
+    pub durability: Option<String>,
     /// Base address of an OpenAI-compatible service
     #[arg(long, env = "TACHI_LLM_BASE_URL", hide = true)]
     pub llm_base_url: Option<String>,

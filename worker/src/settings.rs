@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tachi_shared::id::{Incarnation, InstanceId, Role};
+use tachi_shared::log::Durability;
 
 use crate::args::Args;
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub thinker: Thinker,
     /// Start number from the supervisor; `None` = started by hand.
     pub incarnation: Option<Incarnation>,
+    /// What an acknowledged send survives; `None` = as the directory says.
+    pub durability: Option<Durability>,
     /// What to do without a supervisor.
     pub orphan: OrphanRule,
 }
@@ -98,6 +101,7 @@ pub fn settle(args: Args, cwd: &Path) -> Result<Settings> {
         },
         thinker,
         incarnation: args.incarnation.map(Incarnation),
+        durability: settle_durability(present(args.durability).as_deref())?,
         orphan: settle_orphan(present(args.on_supervisor_loss).as_deref(), args.orphan_grace_ms)?,
     })
 }
@@ -112,6 +116,17 @@ fn required(value: Option<String>, flag: &str, hint: &str) -> Result<String> {
 
 fn named(flag: &str, error: &tachi_shared::Error, hint: &str) -> Error {
     Error::usage(format!("{flag}: {error}"), hint)
+}
+
+fn settle_durability(word: Option<&str>) -> Result<Option<Durability>> {
+    match word {
+        None => Ok(None),
+        Some("interval") => Ok(Some(Durability::Interval)),
+        Some("durable") => Ok(Some(Durability::Durable)),
+        Some(other) => {
+            Err(Error::usage(format!("TACHI_DURABILITY is {other:?}"), "use `interval` or `durable`"))
+        }
+    }
 }
 
 fn settle_orphan(on_loss: Option<&str>, grace_ms: Option<u64>) -> Result<OrphanRule> {
@@ -171,6 +186,7 @@ mod tests {
             incarnation: None,
             orphan_grace_ms: None,
             on_supervisor_loss: None,
+            durability: None,
             llm_base_url: None,
             llm_model: None,
             llm_key_env: None,
@@ -185,6 +201,7 @@ mod tests {
                 "backend" => args.backend = Some(value),
                 "url" => args.llm_base_url = Some(value),
                 "model" => args.llm_model = Some(value),
+                "durability" => args.durability = Some(value),
                 "loss" => args.on_supervisor_loss = Some(value),
                 other => panic!("{other}"),
             }
@@ -206,6 +223,7 @@ mod tests {
         check(&["id", "a\nb"], "--id");
         check(&["role", "a b"], "--role");
         check(&["loss", "perhaps"], "continue");
+        check(&["durability", "perhaps"], "TACHI_DURABILITY");
         check(&["backend", "gpt"], "TACHI_LLM_BASE_URL");
         check(&["backend", "gpt", "url", "ftp://x", "model", "m"], "no http address");
         let mut without = args(&[]);
@@ -220,6 +238,14 @@ mod tests {
         assert_eq!(settings.workspace, PathBuf::from("/here/w"));
         let settings = settle(args(&["state", "", "workspace", ""]), Path::new("/here")).unwrap();
         assert_eq!((settings.state, settings.workspace), (None, PathBuf::from("/here")));
+    }
+
+    #[test]
+    fn the_supervisor_says_what_an_acknowledged_send_survives() {
+        let durability = |extra: &[&str]| settle(args(extra), Path::new("/w")).unwrap().durability;
+        assert_eq!(durability(&[]), None);
+        assert_eq!(durability(&["durability", "durable"]), Some(Durability::Durable));
+        assert_eq!(durability(&["durability", "interval"]), Some(Durability::Interval));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::registry::{Registry, RegistryStore};
 /// # Errors
 /// [`crate::Error::Io`].
 pub fn files<S: Storage>(storage: &S, dir: &StateDir, boot: &str) -> Result<Vec<Outcome>> {
+    let positions = cursor::positions(storage, dir)?;
     let messages = segments(storage, dir, Topic::Messages)?;
     let tasks = segments(storage, dir, Topic::Tasks)?;
     let events = segments(storage, dir, Topic::Events)?;
@@ -25,7 +26,7 @@ pub fn files<S: Storage>(storage: &S, dir: &StateDir, boot: &str) -> Result<Vec<
         each(logs, log::segments_join),
         each(logs, log::only_the_newest_ends_torn),
         message::stored_once(&messages),
-        cursor::within_the_log(storage, dir, &messages, boot)?,
+        cursor::within_the_log(storage, dir, &positions, &messages, boot),
         task::changes_were_allowed(&tasks),
         snapshot::snapshots_are_whole(storage, dir)?,
     ])

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{COMMAND_TTL, Command, Reply};
 use crate::clock::Timestamp;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, bare};
 use crate::id::{CommandId, Incarnation};
 use crate::layout::StateDir;
 use crate::os::place::{Sync, place, set_aside};
@@ -169,8 +169,7 @@ impl<S: Storage> CommandBox<S> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::Io { operation: "read", path: path.to_owned(), source: error }),
             Ok(bytes) => Ok(Some(
-                serde_json::from_slice(&bytes)
-                    .map_err(|error| (error.line(), error.column(), error.to_string())),
+                serde_json::from_slice(&bytes).map_err(|error| (error.line(), error.column(), bare(&error))),
             )),
         }
     }

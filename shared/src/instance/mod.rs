@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::{Mono, Now, Timestamp};
-use crate::id::{Incarnation, InstanceId, ProcessRef, Role, TaskId};
+use crate::id::{Incarnation, InstanceId, ProcessRef, Role, Seq, TaskId};
 use crate::log::Cursor;
 use crate::queue::Draft;
 
@@ -57,6 +57,9 @@ pub struct InstanceState {
     /// Position behind the last handled message.
     #[serde(default)]
     pub inbox: Option<Cursor>,
+    /// The last message taken and not handled yet: beyond `inbox` while something is being answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Seq>,
     /// Messages decided on but not yet known to be in the queue; finished before anything else after a start.
     #[serde(default)]
     pub outbox: Vec<Draft>,
@@ -106,6 +109,7 @@ impl InstanceState {
             ready_at: None,
             last_message_check: None,
             inbox: None,
+            taken: None,
             outbox: Vec::new(),
             sent: 0,
             hook: None,

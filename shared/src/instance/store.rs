@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use super::{ExitRecord, InstanceState};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, bare};
 use crate::id::InstanceId;
 use crate::layout::StateDir;
 use crate::os::place::{Sync, keep_refused, place, stamp_of};
@@ -144,7 +144,7 @@ impl<S: Storage> InstanceStore<S> {
             path,
             line: error.line(),
             column: error.column(),
-            reason: error.to_string(),
+            reason: bare(&error),
         })
     }
 }

@@ -60,7 +60,16 @@ impl<S: Storage> Log<S> {
         }
         let last = end.last.unwrap_or_default().max(base.saturating_sub(1)).max(self.floor);
         let sealed = end.sealed && last >= base;
+        let unused = end.last.is_none();
         let end = file.extent().context("look at", &path)?.size;
+        if !other_boot && !sealed {
+            if unused {
+                // Whoever made it may have died before the segment and the note of its epoch were safe.
+                self.secure(base.saturating_sub(1))?;
+            } else if !self.boot_checked && known.is_none() {
+                self.note_epoch(base.saturating_sub(1))?;
+            }
+        }
         self.active = Some(Active { file, base, end, last });
         self.floor = last;
         if other_boot {
@@ -68,8 +77,6 @@ impl<S: Storage> Log<S> {
             self.begin_next(above.saturating_add(EPOCH_STEP) - last)?;
         } else if sealed {
             self.create(last + 1)?;
-        } else if !self.boot_checked && known.is_none() {
-            self.note_epoch(base.saturating_sub(1))?;
         }
         self.boot_checked = true;
         Ok(())
@@ -102,9 +109,10 @@ impl<S: Storage> Log<S> {
             _ => self.create(active.last.saturating_add(skip).saturating_add(1))?,
         }
         self.distrusted = false;
-        // What one change wrote on both sides of a switch would otherwise be synced on the new side only.
+        // What one change wrote on both sides of a switch would otherwise be synced on the new side only. Not here: a sync
+        // that fails says "stored" of a record that is yet to be written.
         if self.durability == Durability::Durable {
-            active.file.sync().map_err(|source| Error::DurabilityUnknown { path, source })?;
+            self.sealed.push((path, active.file));
         }
         Ok(())
     }
@@ -114,11 +122,18 @@ impl<S: Storage> Log<S> {
         frame::check_number(base)?;
         let path = segment::path(&self.dir, base);
         let file = self.storage.open(&path, OpenMode::Create).context("create", &path)?;
-        self.storage.sync_dir(&self.dir).context("sync", &self.dir)?;
         let end = file.extent().context("look at", &path)?.size;
+        // First this: an active segment is taken for safe.
+        self.secure(base - 1)?;
         self.floor = base - 1;
         self.active = Some(Active { file, base, end, last: base - 1 });
-        self.note_epoch(base - 1)
+        Ok(())
+    }
+
+    /// What must survive a power loss before the first record goes into a segment: its name, and the note of its epoch.
+    fn secure(&self, high_seq: u64) -> Result<()> {
+        self.storage.sync_dir(&self.dir).context("sync", &self.dir)?;
+        self.note_epoch(high_seq)
     }
 
     /// Records the boot and the numbers given so far.

@@ -61,7 +61,8 @@ impl EpochFile {
         file.schema = 1;
         file.topics.insert(topic.to_owned(), epoch);
         let text = serde_json::to_string(&file).map_err(|error| Error::Refused(error.to_string()))?;
-        place(storage, &self.tmp, &self.path, format!("{text}\n").as_bytes(), Sync::Data)
+        // With its name: without the file the next boot would not know that it is another one, and give numbers again.
+        place(storage, &self.tmp, &self.path, format!("{text}\n").as_bytes(), Sync::DataAndName)
     }
 }
 

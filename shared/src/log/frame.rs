@@ -1,12 +1,13 @@
 //! The bytes of a record — pure.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, bare};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// Highest number there is: the largest that every JSON reader takes for what it is. A line with a higher one was made by
 /// hand or by a failing disk, and numbers must not go on from there.
 pub(super) const SEQ_MAX: u64 = (1 << 53) - 1;
+
 /// Refuses a number that nobody could read back.
 pub(super) fn check_number(number: u64) -> Result<()> {
     if number <= SEQ_MAX {
@@ -130,9 +131,7 @@ fn parse(line: &[u8]) -> Line {
 
 /// The reason without serde's line number, which is always 1 here.
 fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let bare = text.split(" at line ").next().unwrap_or(&text);
-    format!("{bare} (column {})", error.column())
+    format!("{} (column {})", bare(error), error.column())
 }
 
 #[cfg(test)]

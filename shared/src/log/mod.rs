@@ -17,23 +17,33 @@
 //! **By hand**: a complete line without `seq` takes no number; readers report it as [`Gap::Unnumbered`] and whoever imports
 //! appends it anew. A line that is no JSON object is [`Gap::Poison`]. Missing numbers are [`Gap::Lagged`], with exact bounds.
 //!
-//! Deliberately absent: knowledge of what a record means, retention policy, rotation by age (whoever has a clock calls
-//! [`Log::rotate`]).
+//! **Size** is bounded ([`Limits`]): [`expendable`] names what may go, whoever keeps house removes it; an append that does not
+//! fit is refused or makes room ([`WhenFull`]).
+//!
+//! Deliberately absent: knowledge of what a record means and of who reads; a clock (whoever has one calls
+//! [`Log::rotate_older`]).
 
 mod active;
 mod cursor;
 mod epoch;
+mod flusher;
 mod frame;
+mod limits;
 mod newest;
 mod reader;
+mod retention;
 mod segment;
+mod stock;
 mod tail;
 mod writer;
 
 pub use cursor::Cursor;
 pub use epoch::EPOCH_STEP;
+pub use flusher::Flusher;
+pub use limits::{Limits, Room, WhenFull};
 pub use newest::newest;
 pub use reader::{Entry, Gap, LogReader};
+pub use retention::{Piece, Standing, expendable, sacrificed, slowest};
 pub use writer::{Appended, Durability, Log, LogWriter};
 
 /// A segment of this size gets no more records.

@@ -6,15 +6,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::active::Active;
 use super::epoch::EpochFile;
 use super::tail;
-use super::{Cursor, LINE_MAX, LogReader, SEGMENT_BYTES};
+use super::{Cursor, LINE_MAX, Limits, LogReader, Room, SEGMENT_BYTES};
 use super::{frame, segment};
 use crate::error::{Context as _, Error, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
-use crate::os::{Disk, Handle as _, OpenMode, Storage, process};
+use crate::os::{Disk, Handle as _, OpenMode, Storage};
 
 /// A record is written again at most this often when foreign bytes got glued to it.
 const ATTEMPTS: usize = 3;
@@ -29,7 +31,8 @@ pub struct Appended {
 }
 
 /// What an acknowledged append survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// `kill -9` always; after a power loss the last second may be missing (somebody calls [`Log::sync`]).
     #[default]
@@ -53,14 +56,20 @@ pub struct Log<S: Storage = Disk> {
     /// The active segment must not be written to any more: a sync of it failed.
     pub(super) distrusted: bool,
     pub(super) active: Option<Active<S::File>>,
+    /// Segments this object sealed and has not synced since.
+    pub(super) sealed: Vec<(PathBuf, S::File)>,
     /// Highest number this object has given or seen; survives a segment that was cut or deleted by hand.
     pub(super) floor: u64,
-    buffer: Vec<u8>,
+    pub(super) limits: Option<Limits>,
+    /// Bytes of the segments before the one with this first number, as counted last.
+    pub(super) counted: Option<(u64, u64)>,
+    pub(super) buffer: Vec<u8>,
 }
 
 impl<S: Storage> Log<S> {
     /// Names a topic's log; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir, topic: Topic) -> Self {
+        let boot = storage.boot_id();
         Self {
             storage,
             dir: dir.segments(topic),
@@ -68,13 +77,16 @@ impl<S: Storage> Log<S> {
             rejected: dir.rejected(),
             topic: topic.name(),
             epoch: EpochFile { path: dir.epoch(), lock: dir.lock("epoch"), tmp: dir.tmp() },
-            boot: process::boot_id(),
+            boot,
             boot_checked: false,
             durability: Durability::default(),
             segment_bytes: SEGMENT_BYTES,
             distrusted: false,
             active: None,
+            sealed: Vec::new(),
             floor: 0,
+            limits: None,
+            counted: None,
             buffer: Vec::new(),
         }
     }
@@ -123,10 +135,22 @@ impl<S: Storage> Log<S> {
     /// Waits at most `wait` for the lock.
     ///
     /// # Errors
-    /// [`crate::Error::LockTimeout`], [`crate::Error::DiskFull`], [`crate::Error::TooLarge`], [`crate::Error::Io`]; nothing is stored then.
+    /// [`crate::Error::LockTimeout`], [`crate::Error::DiskFull`], [`crate::Error::QueueFull`], [`crate::Error::TooLarge`],
+    /// [`crate::Error::Io`]; nothing is stored then.
     /// [`crate::Error::DurabilityUnknown`]: stored, but the sync failed.
     pub fn append(&mut self, records: &[String], wait: Duration) -> Result<Appended> {
         self.locked(wait, |writer| writer.append(records))
+    }
+
+    /// As [`Log::append`], with the right to use the room that a full log keeps for urgent records.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_to(&mut self, room: Room, records: &[String], wait: Duration) -> Result<Appended> {
+        self.locked(wait, |writer| {
+            writer.room = room;
+            writer.append(records)
+        })
     }
 
     /// Runs `change` under the writer lock: for appends that depend on everything before them.
@@ -139,14 +163,14 @@ impl<S: Storage> Log<S> {
         change: impl FnOnce(&mut LogWriter<'_, S>) -> Result<T>,
     ) -> Result<T> {
         let guard = self.storage.lock(&self.lock, "append", wait)?;
-        let mut writer = LogWriter { log: self, wrote: false };
+        let mut writer = LogWriter { log: self, room: Room::Usual, wrote: false };
         let result = change(&mut writer);
         let wrote = writer.wrote;
         drop(guard);
-        if wrote && self.durability == Durability::Durable {
-            self.sync()?;
-        }
-        result
+        let synced = if wrote && self.durability == Durability::Durable { self.sync() } else { Ok(()) };
+        // What was not stored is not to be taken for stored because a sync failed as well.
+        let done = result?;
+        synced.map(|()| done)
     }
 
     /// Makes everything this object appended survive a power loss. Takes no lock.
@@ -154,6 +178,9 @@ impl<S: Storage> Log<S> {
     /// # Errors
     /// [`crate::Error::DurabilityUnknown`]: the file is not trusted any more, later appends go to a new segment.
     pub fn sync(&mut self) -> Result<()> {
+        for (path, file) in std::mem::take(&mut self.sealed) {
+            file.sync().map_err(|source| Error::DurabilityUnknown { path, source })?;
+        }
         let Some(active) = &self.active else { return Ok(()) };
         let Err(source) = active.file.sync() else { return Ok(()) };
         let path = segment::path(&self.dir, active.base);
@@ -184,7 +211,7 @@ impl<S: Storage> Log<S> {
             }
             let size = self.buffer.len() - start;
             if size > LINE_MAX {
-                return Err(Error::TooLarge { what: "the record", size, limit: LINE_MAX });
+                return Err(Error::TooLarge { what: "the record", size, unit: "bytes", limit: LINE_MAX });
             }
         }
         Ok(())
@@ -235,6 +262,7 @@ impl<S: Storage> Log<S> {
 /// A log whose writer lock is held.
 pub struct LogWriter<'a, S: Storage> {
     log: &'a mut Log<S>,
+    room: Room,
     wrote: bool,
 }
 
@@ -253,6 +281,7 @@ impl<S: Storage> LogWriter<'_, S> {
                 return Ok(Appended { first: Seq(first.unwrap_or(last)), last: Seq(last) });
             }
             self.log.fill_buffer(last + 1, &missing)?;
+            self.log.make_room(self.room)?;
             let in_place = self.log.write_buffer()?;
             self.wrote = true;
             let mut arrived = Vec::new();

@@ -3,6 +3,7 @@
 //! Writer: anyone through [`MemoryStore`], replaced whole under `memory.lock`; entries have ids. A crash leaves the old or
 //! the new file, whole. Unknown fields survive.
 
+mod merge;
 mod rules;
 mod store;
 
@@ -130,5 +131,9 @@ impl crate::snapshot::Document for Memory {
 
     fn set_rev(&mut self, rev: u64) {
         self.rev = rev;
+    }
+
+    fn merge(&mut self, base: Option<&Self>, hand: &Self) -> Option<Vec<String>> {
+        base.map(|base| merge::merge(self, base, hand))
     }
 }

@@ -117,7 +117,7 @@ fn check_key(what: &'static str, key: &str) -> Result<()> {
 
 fn check_size(size: usize) -> Result<()> {
     if size > VALUE_MAX {
-        return Err(Error::TooLarge { what: "the memory entry", size, limit: VALUE_MAX });
+        return Err(Error::TooLarge { what: "the memory entry", size, unit: "bytes", limit: VALUE_MAX });
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ use super::{Entry, EntryKind, Memory};
 use crate::clock::Now;
 use crate::error::Result;
 use crate::layout::StateDir;
+use crate::log::Durability;
+use crate::os::place::Sync;
 use crate::os::{Disk, Storage};
 use crate::snapshot::{Loaded, Snapshot};
 
@@ -25,7 +27,17 @@ impl<S: Storage> MemoryStore<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let backup = dir.backup().join("memory.json");
         let lock = Some(dir.lock("memory"));
-        Self { snapshot: Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected()) }
+        let snapshot = Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected());
+        Self { snapshot: snapshot.with_bases(dir.backup().join("memory")) }
+    }
+
+    /// The same file with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        if durability == Durability::Durable {
+            self.snapshot = self.snapshot.with_sync(Sync::DataAndName);
+        }
+        self
     }
 
     /// Reads without a lock.
@@ -68,5 +80,18 @@ impl<S: Storage> MemoryStore<S> {
             number(memory);
             change(memory)
         })
+    }
+
+    /// Takes in what hands left, as [`Snapshot::settle`] does.
+    ///
+    /// # Errors
+    /// As [`Snapshot::settle`].
+    pub fn settle(&mut self, wait: Duration) -> Result<Option<String>> {
+        self.snapshot.settle(wait)
+    }
+
+    /// What was set aside since the last call, one sentence each.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.snapshot.notes()
     }
 }

@@ -74,13 +74,19 @@ pub struct Swapped<F> {
 }
 
 /// Puts `bytes` at `target` as [`place`] does, and hands back whatever it replaced: for files that others rewrite without
-/// a lock, whose last words would be lost otherwise. Not synced: for files that can be made again.
+/// a lock, whose last words would be lost otherwise.
 ///
 /// # Errors
 /// [`Error::DiskFull`], [`Error::Io`]; the target is untouched then.
-pub fn swap<S: Storage>(storage: &S, tmp: &Path, target: &Path, bytes: &[u8]) -> Result<Swapped<S::File>> {
+pub fn swap<S: Storage>(
+    storage: &S,
+    tmp: &Path,
+    target: &Path,
+    bytes: &[u8],
+    sync: Sync,
+) -> Result<Swapped<S::File>> {
     let (file, temporary) = temporary(storage, tmp, target)?;
-    let swapped = fill(storage, &file, target, &temporary, bytes, Sync::Skip)
+    let swapped = fill(storage, &file, target, &temporary, bytes, sync)
         .and_then(|()| file.stat().context("look at", &temporary))
         .and_then(|placed| Ok((placed, exchange(storage, &temporary, target)?)));
     // The temporary name is the old file's now, or that of a file nobody wants.

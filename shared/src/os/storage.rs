@@ -167,6 +167,11 @@ pub trait Storage: Clone {
     /// Both clocks. Here, so that a simulated storage brings simulated time.
     fn now(&self) -> Now;
 
+    /// This boot of the machine: unsynced data of an earlier one may be gone.
+    fn boot_id(&self) -> String {
+        super::process::boot_id()
+    }
+
     /// Lets time pass; for the few waits that nothing would end earlier.
     fn pause(&self, time: Duration);
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::message::{Draft, Message};
 use super::rules::record;
 use crate::clock::Timestamp;
+use crate::error::bare;
 use crate::id::Seq;
 
 /// How often each content was seen.
@@ -36,7 +37,7 @@ pub(super) struct Import {
 pub(super) fn parse(text: &str, now: Timestamp) -> Result<Import, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value: Value = serde_json::from_str(text)
-        .map_err(|error| format!("{}:{}: {error}", error.line(), error.column()))?;
+        .map_err(|error| format!("{}:{}: {}", error.line(), error.column(), bare(&error)))?;
     let elements = match value {
         Value::Array(elements) => elements,
         Value::Object(mut fields) => match fields.remove("messages") {

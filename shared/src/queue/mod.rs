@@ -2,15 +2,18 @@
 //!
 //! Files: `messages/*.jsonl` (the truth, one message a line), `messages.json` (view of the newest 200 and import box),
 //! `spool/` (door for foreign programs). Order is `seq`. Readers take no lock; each keeps its cursor in its own state file.
+//! `.tachi/verified.json` tells how far idle readers need not read, for retention.
 
 mod import;
 pub mod message;
+mod readers;
 mod rules;
 mod spool;
 mod store;
 pub mod view;
 
 pub use message::{Draft, Message, MessageKind};
-pub use rules::{bells, check_kind, check_recipient, is_for_another, record};
+pub use readers::{Reader, Verified, readers};
+pub use rules::{Priority, bells, check_kind, check_recipient, is_for_another, record};
 pub use store::{Arrival, Inbox, Queue};
 pub use view::{Refreshed, View};

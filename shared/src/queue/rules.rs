@@ -13,6 +13,9 @@ use crate::registry::{Registry, near};
 /// Room in a line for `"seq":18446744073709551615,` and the newline.
 const SEQ_ROOM: usize = 27 + 1;
 
+/// Length of most lines, for which no buffer should have to grow.
+const USUAL: usize = 512;
+
 /// Longest message id and sender, in bytes.
 const WORD_MAX: usize = 256;
 
@@ -38,21 +41,25 @@ pub fn record(draft: &Draft) -> Result<String> {
         draft.metadata.values().chain(draft.extra.values()).map(|value| depth(value).saturating_add(1));
     let depth = nested.chain([depth(&draft.content)]).max().unwrap_or_default();
     if depth > DEPTH_MAX {
-        return Err(Error::TooLarge { what: "the nesting of the message", size: depth, limit: DEPTH_MAX });
+        return Err(Error::TooLarge { what: "the message", size: depth, unit: "levels", limit: DEPTH_MAX });
     }
-    let line = if draft.extra.contains_key("seq") {
+    let mut line = Vec::with_capacity(USUAL);
+    let written = if draft.extra.contains_key("seq") {
         // A position is given by the log alone, whatever an imported element claimed.
         let mut clean = draft.clone();
         clean.extra.remove("seq");
-        serde_json::to_string(&clean)
+        serde_json::to_writer(&mut line, &clean)
     } else {
-        serde_json::to_string(draft)
+        serde_json::to_writer(&mut line, draft)
     };
-    let line =
-        line.map_err(|error| Error::Refused(format!("the message cannot be written as JSON: {error}")))?;
+    let unwritable = |error: &dyn std::fmt::Display| {
+        Error::Refused(format!("the message cannot be written as JSON: {error}"))
+    };
+    written.map_err(|error| unwritable(&error))?;
+    let line = String::from_utf8(line).map_err(|error| unwritable(&error))?;
     let size = line.len().saturating_add(SEQ_ROOM);
     if size > LINE_MAX {
-        return Err(Error::TooLarge { what: "the message", size, limit: LINE_MAX });
+        return Err(Error::TooLarge { what: "the message", size, unit: "bytes", limit: LINE_MAX });
     }
     Ok(line)
 }
@@ -62,7 +69,7 @@ fn check_word(what: &'static str, word: &str, longest: usize) -> Result<()> {
         "it is empty"
     } else if word.len() > longest {
         "it is too long"
-    } else if word.chars().any(char::is_control) {
+    } else if has_control(word) {
         "it holds control characters"
     } else {
         return Ok(());
@@ -70,8 +77,20 @@ fn check_word(what: &'static str, word: &str, longest: usize) -> Result<()> {
     Err(Error::InvalidName { what, value: word.chars().take(NAME_MAX).collect(), reason })
 }
 
+/// Most words are ASCII, and bytes are looked at faster than characters.
+fn has_control(word: &str) -> bool {
+    if word.is_ascii() {
+        word.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        word.chars().any(char::is_control)
+    }
+}
+
 /// Levels of nesting: 0 for a plain value. Walks its own stack, so that depth cannot overflow ours.
 fn depth(value: &Value) -> usize {
+    if !value.is_array() && !value.is_object() {
+        return 0;
+    }
     let mut deepest = 0;
     let mut todo = vec![(value, 0_usize)];
     while let Some((value, level)) = todo.pop() {
@@ -151,6 +170,40 @@ pub fn is_for_another(line: &str, id: &InstanceId, role: &Role) -> bool {
             Some(name) => name != role.as_str(),
             None => word != id.as_str(),
         },
+    }
+}
+
+/// How much a message presses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Before the others, and room is kept for it in a full queue.
+    Urgent,
+    /// In its turn.
+    #[default]
+    Normal,
+    /// After the others.
+    Low,
+}
+
+impl Priority {
+    /// The word in the line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Urgent => "urgent",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    /// That of a message. A word we do not know presses as much as none.
+    #[must_use]
+    pub fn of(draft: &Draft) -> Self {
+        match draft.priority.as_deref() {
+            Some("urgent") => Self::Urgent,
+            Some("low") => Self::Low,
+            _ => Self::Normal,
+        }
     }
 }
 

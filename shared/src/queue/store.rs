@@ -1,15 +1,17 @@
 //! The queue on the log engine: sending, waking, and each reader's inbox.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::message::{Draft, Message};
-use super::rules::{bells, is_for_another, record};
+use super::readers::{Reader, Verified, idle_until, readers};
+use super::rules::{Priority, bells, is_for_another, record};
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{InstanceId, Recipient, Role, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Durability, Entry, Gap, Log, LogReader, newest};
+use crate::log::{Cursor, Durability, Entry, Gap, Limits, Log, LogReader, Room, Standing, newest, slowest};
 use crate::os::doorbell::{Ring, ring};
 use crate::os::{Disk, Storage};
 use crate::registry::{Registry, RegistryStore};
@@ -39,17 +41,42 @@ impl<S: Storage> Queue<S> {
         self
     }
 
+    /// The same, with segments of another size.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
+        self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
+    /// The same, with an end to its growth.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.log = self.log.with_limits(limits);
+        self
+    }
+
     /// Appends the messages in order, all or none, and returns the last position. Sizes are checked; recipients are the
     /// caller's business. Does not ring.
     ///
     /// # Errors
-    /// As [`crate::log::Log::append`]; [`crate::Error::TooLarge`], [`crate::Error::InvalidName`].
+    /// As [`crate::log::Log::append`]; [`crate::Error::QueueFull`] names the slowest reader; [`crate::Error::TooLarge`],
+    /// [`crate::Error::InvalidName`].
     pub fn send(&mut self, drafts: &[Draft], wait: Duration) -> Result<Seq> {
         let records = drafts.iter().map(record).collect::<Result<Vec<String>>>()?;
         if records.is_empty() {
             return Ok(self.log.end()?.seq);
         }
-        Ok(self.log.append(&records, wait)?.last)
+        let urgent = drafts.iter().all(|draft| Priority::of(draft) == Priority::Urgent);
+        let room = if urgent { Room::Reserved } else { Room::Usual };
+        match self.log.append_to(room, &records, wait) {
+            Ok(appended) => Ok(appended.last),
+            Err(Error::QueueFull { topic, bytes, limit, .. }) => {
+                let standing: Vec<Standing> = self.readers().iter().map(Reader::standing).collect();
+                let slowest = slowest(&standing).map(|reader| reader.name.clone());
+                Err(Error::QueueFull { topic, bytes, limit, slowest })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends and rings the doorbells of everybody who is to receive.
@@ -112,6 +139,25 @@ impl<S: Storage> Queue<S> {
         self.send(&missing, wait).map(Some)
     }
 
+    /// Where every reader stands.
+    #[must_use]
+    pub fn readers(&self) -> Vec<Reader> {
+        readers(&self.storage, &self.dir)
+    }
+
+    /// How far `reader` can be moved without missing anything, at most to `until`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`].
+    pub fn idle_until(&self, reader: &Reader, until: Seq) -> Result<Seq> {
+        idle_until(&mut self.log.reader(Cursor { seq: reader.seq, ..Cursor::default() }), reader, until)
+    }
+
+    /// The log itself, for who keeps it in bounds.
+    pub fn log_mut(&mut self) -> &mut Log<S> {
+        &mut self.log
+    }
+
     /// The end of the queue now.
     ///
     /// # Errors
@@ -122,7 +168,9 @@ impl<S: Storage> Queue<S> {
 
     /// The inbox of `id` behind `cursor`.
     pub fn inbox(&self, id: &InstanceId, role: &Role, cursor: Cursor) -> Inbox<S> {
-        Inbox { id: id.clone(), role: role.clone(), reader: self.log.reader(cursor) }
+        let (storage, verified) = (self.storage.clone(), self.dir.verified());
+        let reader = self.log.reader(cursor);
+        Inbox { id: id.clone(), role: role.clone(), storage, verified, reader }
     }
 
     /// Every entry behind `cursor`, for who takes in what hands appended.
@@ -172,6 +220,8 @@ impl<S: Storage> Queue<S> {
 pub struct Inbox<S: Storage = Disk> {
     id: InstanceId,
     role: Role,
+    storage: S,
+    verified: PathBuf,
     reader: LogReader<S>,
 }
 
@@ -180,13 +230,16 @@ pub struct Inbox<S: Storage = Disk> {
 pub enum Arrival {
     /// A message for this reader.
     Message(Box<Message>),
+    /// A message for this reader that came too late to be of use: counted, not handled.
+    Expired(Box<Message>),
     /// Something could not be delivered: counted, never silent. For a line that is no message the place is that of the
     /// end of the batch it was read in; the reason names its position.
     Gap(Gap),
 }
 
 impl<S: Storage> Inbox<S> {
-    /// Up to `max` arrivals that are not expired at `now`; the cursor passes over what is for others.
+    /// Up to `max` arrivals; the cursor passes over what is for others. Urgent messages come first and low ones last
+    /// among those taken together: what was handled is one position, so nothing can be put back for later.
     ///
     /// # Errors
     /// [`crate::Error::Io`].
@@ -200,6 +253,10 @@ impl<S: Storage> Inbox<S> {
             }
             arrivals.extend(entries.into_iter().filter_map(|entry| self.arrival(entry, now)));
         }
+        arrivals.sort_by_key(|arrival| match arrival {
+            Arrival::Message(message) => Priority::of(&message.draft),
+            Arrival::Expired(_) | Arrival::Gap(_) => Priority::Normal,
+        });
         Ok(arrivals)
     }
 
@@ -209,10 +266,18 @@ impl<S: Storage> Inbox<S> {
         self.reader.cursor()
     }
 
+    /// What was missed for certain: up to the verified position nothing was for us.
+    fn missed(&self, from: Seq, to: Seq) -> Option<Gap> {
+        let verified = Verified::read(&self.storage, &self.verified).of(&self.id);
+        let from = from.max(Seq(verified.0.saturating_add(1)));
+        (from <= to).then_some(Gap::Lagged { from, to })
+    }
+
     fn arrival(&self, entry: Entry, now: Timestamp) -> Option<Arrival> {
         let (seq, line) = match entry {
             // Not lost: the keeper of the view appends it anew, with a position.
             Entry::Gap(Gap::Unnumbered { .. }) => return None,
+            Entry::Gap(Gap::Lagged { from, to }) => return self.missed(from, to).map(Arrival::Gap),
             Entry::Gap(gap) => return Some(Arrival::Gap(gap)),
             Entry::Record { line, .. } if is_for_another(&line, &self.id, &self.role) => return None,
             Entry::Record { seq, line } => (seq, line),
@@ -220,9 +285,12 @@ impl<S: Storage> Inbox<S> {
         match parse(seq, &line) {
             Ok(message) => {
                 let draft = &message.draft;
+                if !draft.is_for(&self.id, &self.role) {
+                    return None;
+                }
                 let expired = draft.expires_at.is_some_and(|end| end < now);
-                let wanted = draft.is_for(&self.id, &self.role) && !expired;
-                wanted.then(|| Arrival::Message(Box::new(message)))
+                let message = Box::new(message);
+                Some(if expired { Arrival::Expired(message) } else { Arrival::Message(message) })
             }
             Err(error) => {
                 let cursor = self.reader.cursor();

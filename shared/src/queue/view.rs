@@ -18,8 +18,8 @@ use crate::clock::Now;
 use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, LogReader};
-use crate::os::place::{keep_refused, set_aside, swap};
+use crate::log::{Cursor, Limits, LogReader};
+use crate::os::place::{Sync, keep_refused, set_aside, swap};
 use crate::os::{Disk, Stat, Storage};
 use crate::registry::Registry;
 
@@ -102,6 +102,13 @@ impl<S: Storage> View<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let queue = Queue::new(storage.clone(), dir);
         Self { storage, dir: dir.clone(), queue, placed: None, lines: None, held: Vec::new() }
+    }
+
+    /// The same, with an end to the growth of the queue it writes to.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.queue = self.queue.with_limits(limits);
+        self
     }
 
     /// Takes in what others wrote and renders anew if anything changed. Does not wait for `view.lock`.
@@ -205,7 +212,7 @@ impl<S: Storage> View<S> {
     fn render(&mut self, path: &Path, seen: String, now: Now) -> Result<()> {
         let end = self.queue.end()?.seq;
         let text = render(&self.queue.newest(SHOWN)?);
-        let swapped = swap(&self.storage, &self.dir.tmp(), path, text.as_bytes())?;
+        let swapped = swap(&self.storage, &self.dir.tmp(), path, text.as_bytes(), Sync::Skip)?;
         self.placed = Some(Placed { stat: swapped.placed, end, text });
         if let Some(file) = swapped.replaced {
             self.held.push(Held { file, seen, since: now });

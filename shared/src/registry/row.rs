@@ -245,4 +245,31 @@ impl crate::snapshot::Document for Registry {
     fn set_rev(&mut self, rev: u64) {
         self.rev = rev;
     }
+
+    /// Only wishes are merged, so only a change of them makes a new base.
+    fn is_base(&self, before: Option<&Self>) -> bool {
+        before.is_none_or(|before| !wishes(self).eq(wishes(before)))
+    }
+
+    /// A wish counts whatever else was written since: what a row's `desired` was in the revision that was edited tells it
+    /// from what merely stands in an old copy.
+    fn merge(&mut self, base: Option<&Self>, hand: &Self) -> Option<Vec<String>> {
+        for (id, desired) in super::hand_edits(base.unwrap_or(self), hand) {
+            if let Some(row) = self.row_mut(&id) {
+                row.desired = desired;
+            }
+        }
+        for row in &mut self.instances {
+            let theirs = hand.row(&row.instance_id).map(|row| &row.extra);
+            for (name, value) in theirs.into_iter().flatten() {
+                row.extra.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        Some(Vec::new())
+    }
+}
+
+/// Who is wanted how.
+fn wishes(registry: &Registry) -> impl Iterator<Item = (&InstanceId, Desired)> {
+    registry.instances.iter().map(|row| (&row.instance_id, row.desired))
 }

@@ -119,8 +119,15 @@ fn glob(pattern: &str, name: &str) -> bool {
 /// What a hand changed between two readings. Only `desired` is an input; every other difference is ours to put right.
 #[must_use]
 pub fn hand_edits(old: &Registry, new: &Registry) -> Vec<(InstanceId, Desired)> {
-    let changed = |row: &&super::Row| old.row(&row.instance_id).is_some_and(|was| was.desired != row.desired);
-    new.instances.iter().filter(changed).map(|row| (row.instance_id.clone(), row.desired)).collect()
+    let mut edits = Vec::new();
+    for (place, row) in new.instances.iter().enumerate() {
+        // Rows rarely move, so the search is rarely needed.
+        let same = old.instances.get(place).filter(|was| was.instance_id == row.instance_id);
+        if same.or_else(|| old.row(&row.instance_id)).is_some_and(|was| was.desired != row.desired) {
+            edits.push((row.instance_id.clone(), row.desired));
+        }
+    }
+    edits
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl<S: Storage> RegistryStore<S> {
         let lock = Some(dir.lock("registry"));
         let snapshot = Snapshot::new(storage, dir.registry(), lock, dir.tmp(), backup, dir.rejected());
         // A death is to be readable within milliseconds, a sync takes longer: the supervisor syncs once a second instead.
-        Self { snapshot: snapshot.with_sync(Sync::Skip) }
+        Self { snapshot: snapshot.with_sync(Sync::Skip).with_bases(dir.backup().join("registry")) }
     }
 
     /// Reads without a lock.
@@ -42,5 +42,11 @@ impl<S: Storage> RegistryStore<S> {
         change: impl FnOnce(&mut Registry) -> Result<T>,
     ) -> Result<T> {
         self.snapshot.update(wait, change)
+    }
+
+    /// The newest state this object knows, with what it took over from hands while it wrote.
+    #[must_use]
+    pub fn known(&self) -> Option<&Registry> {
+        self.snapshot.known()
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, bare};
 
 /// A JSON document with a schema number and a revision.
 pub trait Document: Serialize + DeserializeOwned + Clone {
@@ -25,6 +25,15 @@ pub trait Document: Serialize + DeserializeOwned + Clone {
     /// The rule that is broken, for people.
     fn check(&self) -> std::result::Result<(), String> {
         Ok(())
+    }
+    /// Whether edits of this revision can differ from edits of the one `before` it, so that it is worth keeping.
+    fn is_base(&self, _before: Option<&Self>) -> bool {
+        true
+    }
+    /// Takes over what `hand` changed since `base`, the revision it was made from (`None` = not known any more); returns
+    /// what could not be taken over, one sentence each. `None` = nothing can, it is to be set aside whole.
+    fn merge(&mut self, _base: Option<&Self>, _hand: &Self) -> Option<Vec<String>> {
+        None
     }
 }
 
@@ -94,16 +103,15 @@ pub(super) fn render<D: Document>(path: &Path, document: &D) -> Result<Vec<u8>> 
     bytes.push(b'\n');
     let limit = usize::try_from(D::LIMIT).unwrap_or(usize::MAX);
     if bytes.len() > limit {
-        return Err(Error::TooLarge { what: "the file", size: bytes.len(), limit });
+        return Err(Error::TooLarge { what: "the file", size: bytes.len(), unit: "bytes", limit });
     }
     Ok(bytes)
 }
 
-/// Names the place; serde_json's text repeats it, so that part goes.
+/// Names the place.
 fn rejected(path: &Path, error: &serde_json::Error, field: &str) -> Error {
-    let text = error.to_string();
-    let bare = text.split(" at line ").next().unwrap_or(&text);
+    let bare = bare(error);
     // "." is the whole document, "?" a place between fields.
-    let reason = if matches!(field, "." | "?") { bare.to_owned() } else { format!("{field}: {bare}") };
+    let reason = if matches!(field, "." | "?") { bare } else { format!("{field}: {bare}") };
     Error::Rejected { path: path.to_owned(), line: error.line(), column: error.column(), reason }
 }

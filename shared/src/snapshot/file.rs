@@ -4,11 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bases::Bases;
 use super::document::{Document, Loaded, parse, render};
 use crate::clock::Mono;
 use crate::error::{Context as _, Error, Result};
-use crate::os::place::{Sync, keep_refused, place, stamp_of};
-use crate::os::{Disk, Stat, Storage};
+use crate::os::place::{Sync, place, swap};
+use crate::os::{Disk, Handle, Stat, Storage};
 
 /// So long a file that does not parse is left alone: an editor may be writing it.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -19,26 +20,33 @@ const BACKUP_EVERY: Duration = Duration::from_secs(1);
 
 /// One replaced JSON file.
 pub struct Snapshot<D: Document, S: Storage = Disk> {
-    storage: S,
-    path: PathBuf,
+    pub(super) storage: S,
+    pub(super) path: PathBuf,
     lock: Option<PathBuf>,
     tmp: PathBuf,
-    backup: PathBuf,
-    rejected: PathBuf,
+    pub(super) backup: PathBuf,
+    pub(super) bases: Option<Bases>,
+    pub(super) rejected: PathBuf,
     sync: Sync,
     /// Last good state this object has read or written.
-    good: Option<D>,
+    pub(super) good: Option<D>,
+    /// The file as it was judged last, if it is an edit of an older revision.
+    pub(super) hand: Option<D>,
     /// The file as it was judged last, and the reason if it was refused.
     judged: Option<(Stat, Option<Refusal>)>,
     backed_up: Option<Mono>,
+    /// Writes so far that only took over an edit which had crossed the one before.
+    pub(super) crossings: u32,
+    /// What was set aside, for whoever can tell a person.
+    pub(super) notes: Vec<String>,
 }
 
 /// Why a file was not taken.
 #[derive(Debug, Clone)]
-struct Refusal {
-    reason: String,
+pub(super) struct Refusal {
+    pub(super) reason: String,
     /// It is whole and readable, only older than what we know: no editor is in the middle of writing it.
-    stale: bool,
+    pub(super) stale: bool,
 }
 
 impl<D: Document, S: Storage> Snapshot<D, S> {
@@ -51,8 +59,29 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         backup: PathBuf,
         rejected: PathBuf,
     ) -> Self {
-        let (sync, good, judged, backed_up) = (Sync::Data, None, None, None);
-        Self { storage, path, lock, tmp, backup, rejected, sync, good, judged, backed_up }
+        Self {
+            storage,
+            path,
+            lock,
+            tmp,
+            backup,
+            bases: None,
+            rejected,
+            sync: Sync::Data,
+            good: None,
+            hand: None,
+            judged: None,
+            backed_up: None,
+            crossings: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The same file with earlier revisions kept in `dir`, for merging what hands edit.
+    #[must_use]
+    pub fn with_bases(mut self, dir: PathBuf) -> Self {
+        self.bases = Some(Bases::new(dir));
+        self
     }
 
     /// The same file with another promise about power loss.
@@ -83,7 +112,12 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         match (&self.judged, &self.good) {
             (Some((_, Some(refusal))), _) => {
                 let reason = refusal.reason.clone();
-                Ok(Loaded::Fallback(self.last_good(), reason))
+                let merged = self.hand.as_ref().and_then(|hand| self.merged(hand));
+                Ok(match merged {
+                    Some((merged, conflicts)) if conflicts.is_empty() => Loaded::Good(merged),
+                    Some((merged, _)) => Loaded::Fallback(merged, reason),
+                    None => Loaded::Fallback(self.last_good(), reason),
+                })
             }
             (_, Some(good)) => Ok(Loaded::Good(good.clone())),
             _ => Ok(Loaded::Missing),
@@ -115,7 +149,7 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
                 Err(error) => return Err(error),
             }
         };
-        let rev = document.rev().max(self.good.as_ref().map_or(0, D::rev));
+        let rev = document.rev().max(self.known_rev());
         let result = change(&mut document)?;
         document.set_rev(rev + 1);
         let bytes = render(&self.path, &document)?;
@@ -140,6 +174,33 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         self.write(document.clone(), &bytes, due)
     }
 
+    /// Takes in what hands left: an edit of an older revision is merged, and a file that is bad and in nobody's hands any
+    /// more is told (it stays, so that it can be corrected). For a keeper that comes by when the file has changed.
+    ///
+    /// # Errors
+    /// As [`Snapshot::update`].
+    pub fn settle(&mut self, wait: Duration) -> Result<Option<String>> {
+        self.load()?;
+        let Some((stat, Some(refusal))) = self.judged.clone() else { return Ok(None) };
+        if refusal.stale {
+            self.update(wait, |_| Ok(()))?;
+            return Ok(None);
+        }
+        let age = self.age(&stat);
+        Ok((age >= GRACE).then_some(refusal.reason))
+    }
+
+    /// The last good state this object has read or written, with what it took over from hands.
+    #[must_use]
+    pub fn known(&self) -> Option<&D> {
+        self.good.as_ref()
+    }
+
+    /// What was set aside since the last call, one sentence each.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
     /// Proof of life without a write: sets the file's times to now.
     ///
     /// # Errors
@@ -155,8 +216,15 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         Ok(())
     }
 
+    /// How long ago a file was written, up to a second more.
+    fn age(&self, stat: &Stat) -> Duration {
+        let written = i64::try_from(stat.mtime_ns / 1_000_000_000).unwrap_or_default();
+        crate::clock::Timestamp::from_unix(written).age(self.storage.now().wall)
+    }
+
     /// Judges the file as it is now; a good one becomes the last good state.
     fn judge(&mut self) -> Result<Option<Refusal>> {
+        self.hand = None;
         let bytes = match self.storage.read(&self.path, D::LIMIT) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
@@ -172,36 +240,11 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         }
     }
 
-    /// Takes a document unless it is older than what is known.
-    fn accept(&mut self, found: D) -> Option<Refusal> {
-        let known = self.good.as_ref().map_or(0, D::rev);
-        if found.rev() > 0 && found.rev() < known {
-            let rev = found.rev();
-            let path = self.path.display();
-            let reason = format!(
-                "{path}:1:0: it was edited from revision {rev}, but revision {known} was written since"
-            );
-            return Some(Refusal { reason, stale: true });
-        }
-        self.good = Some(found);
-        None
-    }
-
-    /// Memory, else the backup, else empty.
-    fn last_good(&self) -> D {
-        if let Some(good) = &self.good {
-            return good.clone();
-        }
-        let backup = self.storage.read(&self.backup, D::LIMIT).ok();
-        backup.and_then(|bytes| parse(&self.backup, &bytes).ok()).unwrap_or_else(D::empty)
-    }
-
     /// The state to change. A refused file is kept in `rejected/` first, once it can not be half written any more.
     fn load_for_writing(&mut self) -> Result<D> {
         let loaded = self.load()?;
         let Some((stat, Some(refusal))) = self.judged.clone() else { return Ok(loaded.into_state()) };
-        let written = i64::try_from(stat.mtime_ns / 1_000_000_000).unwrap_or_default();
-        let age = crate::clock::Timestamp::from_unix(written).age(self.storage.now().wall);
+        let age = self.age(&stat);
         // A second of rounding is in the age.
         if !refusal.stale && age < GRACE + Duration::from_secs(1) {
             // Judged once more, because an error carries the place as numbers.
@@ -209,41 +252,39 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
             let reason = refusal.reason;
             return Err(self.error_now().unwrap_or(Error::Rejected { path, line: 0, column: 0, reason }));
         }
+        if let Some(hand) = self.hand.clone() {
+            return self.take_stale(&hand, &refusal.reason);
+        }
         self.keep_current(&refusal.reason)?;
         Ok(self.last_good())
     }
 
-    /// The refusal as an error with its place.
-    fn error_now(&self) -> Option<Error> {
-        let bytes = self.storage.read(&self.path, D::LIMIT).ok()?;
-        parse::<D>(&self.path, &bytes).err()
-    }
-
-    /// Copies the file as it is into `rejected/`: it never disappears, and the path is never absent.
-    fn keep_current(&self, reason: &str) -> Result<()> {
-        let stamp = stamp_of(self.storage.now().wall);
-        let limit = D::LIMIT.max(u64::from(u32::MAX));
-        let bytes = self.storage.read(&self.path, limit).context("read", &self.path)?;
-        keep_refused(&self.storage, &self.path, &bytes, &self.rejected, reason, &stamp).map(drop)
-    }
-
-    /// Backup first, so that the last good state is never older than the file; then the file.
-    fn write(&mut self, document: D, bytes: &[u8], backup: bool) -> Result<()> {
+    /// Backup first, so that the last good state is never older than the file; then the file, then its copy as a base.
+    pub(super) fn write(&mut self, document: D, bytes: &[u8], backup: bool) -> Result<()> {
         if backup {
             place(&self.storage, &self.tmp, &self.backup, bytes, Sync::Skip)?;
             self.backed_up = Some(self.storage.now().mono);
         }
-        if let (Some((judged, _)), Ok(stat)) = (&self.judged, self.storage.stat(&self.path))
-            && !same_file(judged, &stat)
-        {
-            // Hands take no lock. What came between our look and now would be overwritten unseen.
-            self.keep_current("it was edited by hand at the moment Tachi wrote the file")?;
+        let swapped = swap(&self.storage, &self.tmp, &self.path, bytes, self.sync)?;
+        let is_base = backup && document.is_base(self.good.as_ref());
+        if let Some(bases) = self.bases.as_ref().filter(|_| is_base) {
+            // The document is written; without its base an edit of it is at worst set aside.
+            let _ = bases.keep(&self.storage, &self.tmp, document.rev(), bytes);
         }
-        place(&self.storage, &self.tmp, &self.path, bytes, self.sync)?;
         self.good = Some(document);
-        self.judged = self.storage.stat(&self.path).ok().map(|stat| (stat, None));
-        Ok(())
+        self.hand = None;
+        let judged = self.judged.replace((swapped.placed, None));
+        match swapped.replaced {
+            Some(old) if !is_as_judged(&old, judged.as_ref()) => self.rescue(&old),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Whether a replaced file is the one that was judged, unchanged since.
+fn is_as_judged<F: Handle>(old: &F, judged: Option<&(Stat, Option<Refusal>)>) -> bool {
+    let stat = old.stat().ok();
+    judged.zip(stat).is_some_and(|((judged, _), stat)| same_file(judged, &stat))
 }
 
 /// Whether two looks saw the same content, as far as that shows without reading.

@@ -7,13 +7,17 @@
 //!
 //! **By hand**: a good edit with the current `rev` (or none lower) is taken. A file that does not parse or breaks a rule
 //! leaves the last good state in force and is reported as `path:line:column: reason`; it is left alone for [`GRACE`], because
-//! an editor may be in the middle of writing, and then a writer that must write keeps its bytes in `rejected/`. So does an
-//! edit with an older `rev` than the last known. A newer `schema` is never touched.
+//! an editor may be in the middle of writing, and then a writer that must write keeps its bytes in `rejected/`. An edit with
+//! an older `rev` than the last known, and one that crosses a write of ours, is merged with what was written since if the
+//! document can be merged and the revision it was made from is still kept; what cannot be taken over is kept in `rejected/`.
+//! A newer `schema` is never touched.
 //!
-//! Deliberately absent: what a document means, and merging (memory does that itself).
+//! Deliberately absent: what a document means, and how two of them are merged.
 
+mod bases;
 mod document;
 mod file;
+mod hand;
 
 pub use document::{Document, Loaded};
 pub use file::{GRACE, Snapshot};

@@ -14,4 +14,4 @@ pub mod view;
 pub use board::{Board, Owner, Proposal, Task, TaskStatus, Vote};
 pub use change::{Change, NewTask, TaskEvent};
 pub use judge::{LEASE, decide};
-pub use store::TaskStore;
+pub use store::{TaskStore, ViewWritten};

@@ -1,20 +1,27 @@
 //! The board on the log engine: catching up, judging and recording under the lock.
 
+use std::path::Path;
 use std::time::Duration;
+
+use serde::de::IgnoredAny;
 
 use super::judge::decide;
 use super::{Board, Change, Task, TaskEvent, view};
-use crate::clock::Now;
-use crate::error::{Error, Result};
+use crate::clock::{Now, Timestamp};
+use crate::error::{Context as _, Error, Result};
 use crate::id::{Incarnation, InstanceId, Seq};
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Entry, Gap, Log, LogReader, LogWriter};
+use crate::log::{Cursor, Durability, Entry, Gap, Log, LogReader, LogWriter};
 use crate::os::doorbell::{Ring, ring};
-use crate::os::place::{Sync, place};
-use crate::os::{Disk, Storage};
+use crate::os::place::{Sync, keep_refused, place, stamp_of};
+use crate::os::{Disk, Stat, Storage};
 
 /// Entries folded in one go.
 const CHUNK: usize = 1024;
+/// How long a view that somebody else writes is left to them.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Largest foreign view kept, in bytes.
+const VIEW_MAX: u64 = 256 * 1024 * 1024;
 
 /// The board on a storage; keeps its fold and catches up incrementally.
 pub struct TaskStore<S: Storage = Disk> {
@@ -22,7 +29,7 @@ pub struct TaskStore<S: Storage = Disk> {
     dir: StateDir,
     log: Log<S>,
     fold: Fold<S>,
-    shown: Option<Seq>,
+    shown: Option<(Seq, Stat)>,
 }
 
 /// The board with the reader that feeds it.
@@ -46,6 +53,20 @@ impl<S: Storage> TaskStore<S> {
             skipped: 0,
         };
         Self { storage, dir: dir.clone(), log, fold, shown: None }
+    }
+
+    /// The same, with segments of another size.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
+        self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
+    /// The same board with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.log = self.log.with_durability(durability);
+        self
     }
 
     /// Folds in what is new and returns the board. No lock.
@@ -122,22 +143,63 @@ impl<S: Storage> TaskStore<S> {
         }
     }
 
-    /// Writes `tasks.json` if the board changed since this store wrote it last; tells whether it did. For one writer, the
-    /// supervisor, at most once a second.
+    /// Writes `tasks.json` if the board changed since this store wrote it last, or if somebody else wrote there; what they
+    /// wrote is set aside first. For one writer, the supervisor, at most once a second.
     ///
     /// # Errors
     /// [`crate::Error::DiskFull`], [`crate::Error::Io`]; the old view stays then.
-    pub fn write_view(&mut self) -> Result<bool> {
+    pub fn write_view(&mut self, now: Now) -> Result<ViewWritten> {
         self.fold.catch_up()?;
         let board = &self.fold.board;
         let path = self.dir.view(Topic::Tasks);
-        if self.shown == Some(board.seq) && self.storage.stat(&path).is_ok() {
-            return Ok(false);
+        let found = self.storage.stat(&path).ok();
+        let ours = self.shown.filter(|(_, stat)| found == Some(*stat));
+        let mut done = ViewWritten::default();
+        if ours.is_some_and(|(seq, _)| seq == board.seq) {
+            return Ok(done);
+        }
+        if let (Some(stat), None) = (found, ours) {
+            // Its writer may be in the middle of it.
+            let written =
+                Timestamp::from_unix(i64::try_from(stat.mtime_ns / 1_000_000_000).unwrap_or_default());
+            if self.shown.is_some() && written.age(now.wall) < PATIENCE {
+                return Ok(done);
+            }
+            done.rejected = self.keep_foreign(&path, now)?;
         }
         place(&self.storage, &self.dir.tmp(), &path, view::render(board).as_bytes(), Sync::Skip)?;
-        self.shown = Some(board.seq);
-        Ok(true)
+        let stat = self.storage.stat(&path).context("look at", &path)?;
+        self.shown = Some((board.seq, stat));
+        done.written = true;
+        Ok(done)
     }
+
+    /// Keeps a view that is not ours: what a predecessor left only if it does not parse, anything else always.
+    fn keep_foreign(&self, path: &Path, now: Now) -> Result<Option<String>> {
+        let bytes = match self.storage.read(path, VIEW_MAX) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.context("read", path)?,
+        };
+        let reason = match serde_json::from_slice::<IgnoredAny>(&bytes) {
+            Ok(_) if self.shown.is_none() => return Ok(None),
+            Ok(_) => {
+                "it was edited by hand, but it is a view of tasks/ and nothing is read from it".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        let rejected = self.dir.rejected();
+        let kept = keep_refused(&self.storage, path, &bytes, &rejected, &reason, &stamp_of(now.wall))?;
+        Ok(Some(format!("{}: {reason}; kept as {}", path.display(), kept.display())))
+    }
+}
+
+/// What [`TaskStore::write_view`] did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ViewWritten {
+    /// Whether the view was written.
+    pub written: bool,
+    /// What was set aside, as a sentence.
+    pub rejected: Option<String>,
 }
 
 impl<S: Storage> Fold<S> {

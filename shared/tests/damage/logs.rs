@@ -169,7 +169,7 @@ fn a_board_folded_from_any_bytes_counts_what_it_could_not_use() {
             damaged(dice, &temp.path().join("s"), Topic::Tasks, &["tasks.jsonl", "hostile.jsonl"]);
         let mut board = store.tasks();
         let first = board.board().unwrap().clone();
-        board.write_view().unwrap();
+        board.write_view(tachi_shared::clock::now()).unwrap();
         let view: serde_json::Value =
             serde_json::from_slice(&fs::read(store.dir().view(Topic::Tasks)).unwrap()).unwrap();
         assert_eq!(view["tasks"].as_array().unwrap().len(), first.tasks.len());

@@ -162,14 +162,14 @@ fn a_successor_takes_over_and_its_predecessor_cannot_complete() {
 fn the_view_is_written_when_the_board_changed_and_only_then() {
     let (_temp, dir) = state();
     let mut store = TaskStore::new(Disk, &dir);
-    assert!(store.write_view().unwrap());
-    assert!(!store.write_view().unwrap());
+    assert!(store.write_view(now()).unwrap().written);
+    assert!(!store.write_view(now()).unwrap().written);
     add(&mut TaskStore::new(Disk, &dir), vec![new("a", &[])]);
-    assert!(store.write_view().unwrap());
+    assert!(store.write_view(now()).unwrap().written);
     let view: Value = serde_json::from_slice(&fs::read(dir.view(Topic::Tasks)).unwrap()).unwrap();
     assert_eq!((&view["seq"], &view["tasks"][0]["id"]), (&json!(1), &json!("a")));
     fs::remove_file(dir.view(Topic::Tasks)).unwrap();
-    assert!(store.write_view().unwrap());
+    assert!(store.write_view(now()).unwrap().written);
 }
 
 #[test]

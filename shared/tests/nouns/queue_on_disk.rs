@@ -32,6 +32,7 @@ fn draft(from: &str, to: &str, k: usize) -> Draft {
 fn messages(arrivals: Vec<Arrival>) -> Vec<Message> {
     let message = |arrival| match arrival {
         Arrival::Message(message) => *message,
+        Arrival::Expired(message) => panic!("expired: {message:?}"),
         Arrival::Gap(gap) => panic!("a gap in a healthy queue: {gap:?}"),
     };
     arrivals.into_iter().map(message).collect()
@@ -134,8 +135,13 @@ fn an_inbox_continues_behind_its_cursor_and_leaves_out_what_expired() {
     let late = later(Duration::from_secs(61)).wall;
     for (at, ids) in [(now().wall, vec![1, 2, 3, 4]), (late, vec![2, 3, 4])] {
         let mut again = queue.inbox(&id("instance_2"), &role("builder"), cursor.clone());
-        let rest: Vec<String> =
-            messages(again.take(100, at).unwrap()).into_iter().map(|message| message.draft.id).collect();
+        let (expired, arrived): (Vec<Arrival>, Vec<Arrival>) = again
+            .take(100, at)
+            .unwrap()
+            .into_iter()
+            .partition(|arrival| matches!(arrival, Arrival::Expired(_)));
+        assert_eq!(expired.len(), 4 - ids.len(), "what expired is not counted");
+        let rest: Vec<String> = messages(arrived).into_iter().map(|message| message.draft.id).collect();
         assert_eq!(rest, ids.iter().chain(&[9; 4]).map(|k| format!("instance_1.1.{k}")).collect::<Vec<_>>());
         assert_eq!(again.take(100, at).unwrap(), []);
     }
@@ -219,7 +225,7 @@ fn what_cannot_be_delivered_is_told_and_the_rest_arrives() {
         .iter()
         .filter_map(|arrival| match arrival {
             Arrival::Gap(gap) => Some(gap),
-            Arrival::Message(_) => None,
+            Arrival::Message(_) | Arrival::Expired(_) => None,
         })
         .collect();
     assert_eq!((arrivals.len(), gaps.len()), (4, 2), "{arrivals:?}");
@@ -284,4 +290,22 @@ fn events_are_recorded_in_order_with_all_they_carry() {
     // An event read back may be recorded again; it gets a position of its own.
     log.record(&read, WAIT).unwrap();
     assert_eq!(log.newest(1).unwrap()[0].seq, Seq(7));
+}
+
+#[test]
+fn priority_orders_what_is_taken_together_and_nothing_else() {
+    let (_temp, dir) = state();
+    let mut queue = Queue::new(Disk, &dir);
+    let words = [Some("low"), None, Some("urgent"), Some("strange"), Some("urgent"), Some("low")];
+    let drafts: Vec<Draft> = words
+        .iter()
+        .enumerate()
+        .map(|(k, word)| Draft { priority: word.map(str::to_owned), ..draft("a", "b", k) })
+        .collect();
+    queue.send(&drafts, WAIT).unwrap();
+    let mut inbox = queue.inbox(&id("b"), &role("builder"), Cursor::default());
+    let order = |arrivals| messages(arrivals).iter().map(|message| message.seq.0).collect::<Vec<_>>();
+    assert_eq!(order(inbox.take(5, now().wall).unwrap()), [3, 5, 2, 4, 1]);
+    assert_eq!(inbox.cursor().seq, Seq(5), "the order moved the position");
+    assert_eq!(order(inbox.take(5, now().wall).unwrap()), [6]);
 }

@@ -16,7 +16,7 @@ use tachi_shared::os::Disk;
 use tachi_shared::registry::{Desired, Registry, RegistryStore, Row};
 use tachi_shared::snapshot::Loaded;
 
-fn row(name: &str) -> Row {
+pub(crate) fn row(name: &str) -> Row {
     serde_json::from_value(json!({ "instance_id": name, "role": "builder", "pid": null, "pid_start": null,
         "incarnation": 1, "status": "ready", "desired": "running", "started_at": null, "last_heartbeat": null,
         "restarts": 0, "next_restart_at": null, "backend": "builtin", "doing": null, "last_death": null, "mine": [1] }))

@@ -87,7 +87,7 @@ impl Reader {
         for arrival in arrivals {
             match arrival {
                 Arrival::Message(message) => fold.add(&message),
-                Arrival::Gap(gap) => panic!("{}: {gap:?}", self.slot),
+                other => panic!("{}: {other:?}", self.slot),
             }
         }
         fold.put(&mut self.state);

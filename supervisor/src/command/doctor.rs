@@ -47,8 +47,7 @@ fn look(store: &Store) -> Result<Vec<Outcome>> {
     Disk.pause(SECOND_LOOK);
     let mut second = check::all(&Disk, store.dir())?;
     for (outcome, before) in second.iter_mut().zip(&first) {
-        let places: BTreeSet<&str> = before.findings.iter().map(|finding| finding.place.as_str()).collect();
-        outcome.findings.retain(|finding| places.contains(finding.place.as_str()));
+        outcome.findings.retain(|finding| before.findings.contains(finding));
     }
     Ok(second)
 }

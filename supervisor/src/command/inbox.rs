@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tachi_shared::clock;
-use tachi_shared::id::{Recipient, Seq};
 use tachi_shared::layout::Topic;
 use tachi_shared::queue::Message;
 use tachi_shared::registry::{Registry, Row};
-use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
 use super::context::Context;
+use super::delivery::Standings;
 use super::look::registry;
 use super::messages::{is_for_operator, show};
 use super::wait::{Deadline, Waiter};
@@ -83,51 +82,24 @@ fn wait(context: &Context, store: &Store, row: Option<&Row>, timeout: Option<Dur
     }
 }
 
-/// Our messages, each with who has read past it.
+/// Our messages, each with how far it got.
 fn sent(context: &Context, store: &Store, registry: &Registry, messages: &[Message]) -> Result<u8> {
-    let readers: Vec<(&Row, Seq)> =
-        registry.instances.iter().map(|row| (row, position(store, row))).collect();
-    let mut documents: Vec<Value> = Vec::new();
-    for message in messages {
-        let mine = readers.iter().filter(|(row, _)| message.draft.is_for(&row.instance_id, &row.role));
-        let (handled, queued): (Vec<_>, Vec<_>) = mine.partition(|(_, at)| *at >= message.seq);
-        let names = |rows: &[&(&Row, Seq)]| {
-            rows.iter().map(|(row, _)| row.instance_id.to_string()).collect::<Vec<_>>()
-        };
-        let (handled, queued) = (names(&handled), names(&queued));
-        if context.json {
-            documents.push(json!({ "message": message, "handled": handled, "queued": queued }));
-            continue;
-        }
-        printer::line(&line::message(message, clock::now().wall))?;
-        printer::line(&format!("    {}", delivery(&message.draft.to, &handled, &queued)))?;
-    }
+    let now = clock::now().wall;
+    let standings = Standings::of(store, registry, now);
     if context.json {
+        let documents: Vec<Value> = messages
+            .iter()
+            .map(|message| json!({ "message": message, "delivery": standings.json(message) }))
+            .collect();
         printer::json(&render::json::document("sent", Value::Array(documents)))?;
-    } else if messages.is_empty() {
+        return Ok(exit::OK);
+    }
+    for message in messages {
+        printer::line(&line::message(message, now))?;
+        printer::line(&format!("    {}", standings.line(message)))?;
+    }
+    if messages.is_empty() {
         printer::line("nothing was sent yet")?;
     }
     Ok(exit::OK)
-}
-
-fn delivery(to: &Recipient, handled: &[String], queued: &[String]) -> String {
-    match (to, handled, queued) {
-        (Recipient::Operator, ..) => "for the operator".to_owned(),
-        (_, [], []) => "nobody of that name is left".to_owned(),
-        (_, handled, []) => format!("handled by {}", handled.join(", ")),
-        (_, [], queued) => format!("queued for {}", queued.join(", ")),
-        (_, handled, queued) => {
-            format!("handled by {}; queued for {}", handled.join(", "), queued.join(", "))
-        }
-    }
-}
-
-/// How far an instance has read.
-fn position(store: &Store, row: &Row) -> Seq {
-    match store.instance(&row.instance_id).load() {
-        Ok(Loaded::Good(state) | Loaded::Fallback(state, _)) => {
-            state.inbox.map_or(Seq::START, |cursor| cursor.seq)
-        }
-        _ => Seq::START,
-    }
 }

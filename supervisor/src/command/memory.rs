@@ -52,7 +52,9 @@ fn add(context: &Context, store: &Store, kind: &str, text: &str) -> Result<u8> {
     let now = clock::now();
     let me = process::current();
     let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
-    let entry = store.memory().add(kind, &id, "operator", text, now)?;
+    let mut memory = store.memory();
+    let entry = memory.add(kind, &id, "operator", text, now)?;
+    warn(&memory.notes());
     if context.json {
         printer::json(&document("entry", json!(entry)))?;
     } else {
@@ -108,13 +110,20 @@ fn set(context: &Context, store: &Store, key: &str, text: &str) -> Result<u8> {
         let hint = format!("text is written with quotes: tachi memory set {key} '\"some text\"'");
         Error::usage(format!("the value is no JSON: {error}"), hint)
     })?;
-    store.memory().set_fact(key, value.clone())?;
+    let mut memory = store.memory();
+    memory.set_fact(key, value.clone())?;
+    warn(&memory.notes());
     if context.json {
         printer::json(&document("fact", json!({ key: value })))?;
     } else {
         printer::line(&format!("{} = {}", clean(key), clean(&value.to_string())))?;
     }
     Ok(exit::OK)
+}
+
+/// Tells what was found in the file and set aside.
+fn warn(notes: &[String]) {
+    notes.iter().for_each(|note| printer::complain(&format!("tachi: warning: {}", clean(note))));
 }
 
 fn load(store: &Store) -> Result<Memory> {

@@ -8,6 +8,7 @@ use tachi_shared::queue::Message;
 use tachi_shared::registry::Row;
 
 use super::context::Context;
+use super::delivery::Standings;
 use super::look::registry;
 use super::{printer, selector, stream};
 use crate::args::Stream;
@@ -25,20 +26,38 @@ pub(super) fn run(context: &Context, args: &Stream) -> Result<u8> {
     let mut newest = queue.newest(if row.is_some() { usize::MAX } else { args.number })?;
     newest.retain(concerns);
     newest.drain(..newest.len().saturating_sub(args.number));
-    if context.json && !args.follow {
-        printer::json(&render::json::document("messages", json!(newest)))?;
-        return Ok(exit::OK);
+    if !args.follow {
+        let standings = row.map(|_| Standings::of(&store, &registry, clock::now().wall));
+        return once(context, &newest, standings.as_ref());
     }
     newest.iter().try_for_each(|message| show(context, message))?;
-    if !args.follow {
-        return Ok(exit::OK);
-    }
     stream::follow(
         store.dir().segments(Topic::Messages),
         end,
         |cursor| queue.messages(cursor, stream::BATCH),
         |message| if concerns(message) { show(context, message) } else { Ok(()) },
     )
+}
+
+/// Shows messages, of one instance with how far each got.
+fn once(context: &Context, messages: &[Message], standings: Option<&Standings<'_>>) -> Result<u8> {
+    if context.json {
+        let mut documents = json!(messages);
+        for (document, message) in documents.as_array_mut().into_iter().flatten().zip(messages) {
+            if let (Some(standings), Some(map)) = (standings, document.as_object_mut()) {
+                map.insert("delivery".to_owned(), standings.json(message));
+            }
+        }
+        printer::json(&render::json::document("messages", documents))?;
+        return Ok(exit::OK);
+    }
+    for message in messages {
+        show(context, message)?;
+        if let Some(standings) = standings {
+            printer::line(&format!("    {}", standings.line(message)))?;
+        }
+    }
+    Ok(exit::OK)
 }
 
 /// Whether an instance sent it or gets it.

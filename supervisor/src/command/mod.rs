@@ -19,6 +19,7 @@ mod wait;
 
 mod check;
 mod completions;
+mod delivery;
 mod detach;
 mod doctor;
 mod down;

@@ -6,17 +6,18 @@ use std::time::Duration;
 use serde_json::json;
 use tachi_shared::clock::{self, Now};
 use tachi_shared::id::Recipient;
+use tachi_shared::log::Durability;
 use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::os::{AliveLock, process};
 use tachi_shared::queue::message::LINE_MAX;
-use tachi_shared::queue::{Draft, MessageKind, check_kind, check_recipient};
+use tachi_shared::queue::{Draft, MessageKind, Priority, check_kind, check_recipient};
 use tachi_shared::registry::{Registry, Row};
 use tachi_shared::store::Store;
 
 use super::context::Context;
 use super::look::registry;
 use super::printer;
-use crate::args::Send;
+use crate::args::{Send, Urgency};
 use crate::error::{Error, Result, exit};
 use crate::render::json::document;
 
@@ -32,7 +33,8 @@ pub(super) fn run(context: &Context, args: &Send) -> Result<u8> {
     let registry = registry(&store, &mut Vec::new())?;
     let recipients = recipients(&registry, &to)?;
     let text = text(&args.text)?;
-    let draft = draft(to, kind, &text, clock::now());
+    let draft = pressing(draft(to, kind, &text, clock::now()), args);
+    let store = if args.durable { store.with_durability(Durability::Durable) } else { store };
     let seq = store.queue().send(std::slice::from_ref(&draft), PATIENCE)?;
     let awake = wake(&store, &recipients);
     if context.json {
@@ -78,7 +80,23 @@ fn text(given: &str) -> Result<String> {
             .take(limit)
             .read_to_end(&mut bytes)
             .map_err(|e| Error::system("read standard input", e))?;
-        text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+        // What was not read must not be left out silently.
+        if bytes.len() > LINE_MAX {
+            let (size, limit) = (bytes.len(), LINE_MAX);
+            return Err(tachi_shared::Error::TooLarge {
+                what: "the message",
+                size,
+                unit: "bytes or more",
+                limit,
+            }
+            .into());
+        }
+        let all = String::from_utf8(bytes).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            let hint = "convert it, for example with iconv, or send the path of a file";
+            Error::usage(format!("standard input is not UTF-8 text: byte {} cannot be read", place + 1), hint)
+        })?;
+        all.trim_end_matches('\n').clone_into(&mut text);
     }
     if text.trim().is_empty() {
         return Err(Error::usage(
@@ -94,6 +112,18 @@ fn draft(to: Recipient, kind: MessageKind, text: &str, now: Now) -> Draft {
     let me = process::current();
     let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
     Draft::new(to, "operator", kind, id, now.wall, text)
+}
+
+/// The same with priority and expiry.
+fn pressing(mut draft: Draft, args: &Send) -> Draft {
+    let priority = match args.priority {
+        Urgency::Urgent => Priority::Urgent,
+        Urgency::Normal => Priority::Normal,
+        Urgency::Low => Priority::Low,
+    };
+    draft.priority = (priority != Priority::Normal).then(|| priority.word().to_owned());
+    draft.expires_at = args.expires.map(|time| draft.timestamp.after(time));
+    draft
 }
 
 /// Rings the doorbells of those who live; how many that are.

@@ -10,7 +10,7 @@ use tachi_shared::clock::{self, Mono, Now};
 use tachi_shared::event;
 use tachi_shared::id::Incarnation;
 use tachi_shared::os::doorbell::{Doorbell, Ring};
-use tachi_shared::os::{AliveLock, process};
+use tachi_shared::os::{AliveLock, Disk, filesystem, process};
 use tachi_shared::registry::{Registry, Row, Status, SupervisorRow};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
@@ -40,6 +40,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Takes the directory and gets everything ready for the first pass of the loop.
 pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
+    let network = filesystem::network_of(&settings.state);
+    refuse_network(network, settings)?;
     let store = Store::create(&settings.state)?;
     // The mark in the environment is compared as text, so the directory needs one spelling.
     let root = std::fs::canonicalize(store.dir().root())
@@ -47,6 +49,8 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     let store = Store::open(&root)?;
     let dir = store.dir().clone();
     let alive = AliveLock::take(&dir.supervisor_alive())?;
+    settings.limits.save(&Disk, &dir)?;
+    let store = Store::open(&root)?;
     let signals = signals::supervisor()?;
     set_child_subreaper(Some(getpid())).map_err(|e| Error::system("become a subreaper", e.into()))?;
     let open_files = raise_open_files();
@@ -58,7 +62,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     };
     let row = supervisor_row(known.as_ref(), settings, now);
     let incarnation = row.incarnation;
-    let (doors, no_watch) = Doors::open(&store, incarnation)?;
+    let (doors, no_watch) = Doors::open(&store, incarnation, network)?;
     let poll = Poll::new()?;
     let doorbell = Doorbell::open(&dir.supervisor_doorbell())?;
     poll.add(&signals, SIGNALS)?;
@@ -103,6 +107,15 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     }
     supervisor.take_over(settings, loaded, now)?;
     Ok(supervisor)
+}
+
+/// Locks and wake-ups reach no other machine, so two supervisors could hold one directory.
+fn refuse_network(network: Option<&str>, settings: &Settings) -> Result<()> {
+    let Some(name) = network.filter(|_| !settings.allow_network_fs) else { return Ok(()) };
+    Err(Error::usage(
+        format!("the state directory {} is on a network file system ({name})", settings.state.display()),
+        "choose a local directory with --state, or use --allow-network-fs if no other machine uses this one",
+    ))
 }
 
 impl Supervisor {

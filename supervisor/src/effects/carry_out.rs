@@ -3,6 +3,8 @@
 //! What concerns processes happens at once and its answer goes back to the mind in the same pass; what concerns the disk is
 //! only put down here and written at the end of the pass.
 
+use std::time::Duration;
+
 use tachi_shared::clock::Now;
 use tachi_shared::command::Reply;
 use tachi_shared::event;
@@ -13,11 +15,14 @@ use tachi_shared::os::signal;
 use super::run_loop::Supervisor;
 use crate::fleet::{Action, Event};
 
+/// How long the first start waits for the registry's lock; it goes on without it.
+const ROWS_WAIT: Duration = Duration::from_millis(20);
+
 impl Supervisor {
     /// Carries out one action.
     pub(super) fn carry_out(&mut self, action: Action, now: Now) {
         match action {
-            Action::Spawn { id, incarnation } => self.spawn(id, incarnation),
+            Action::Spawn { id, incarnation } => self.spawn(id, incarnation, now),
             Action::Signal { id, signal } => self.signal(&id, signal, now),
             Action::KillTree { id, incarnation } => self.trees.empty(id, incarnation),
             Action::Ring { id } => self.later.control.push(id),
@@ -58,7 +63,12 @@ impl Supervisor {
         }
     }
 
-    fn spawn(&mut self, id: InstanceId, incarnation: Incarnation) {
+    fn spawn(&mut self, id: InstanceId, incarnation: Incarnation, now: Now) {
+        // Who starts looks at once who else belongs to the team; the first ones would see nobody and do everybody's work.
+        if self.table.iter().next().is_none() {
+            self.registry.ask();
+            self.save_rows(now, ROWS_WAIT);
+        }
         let Some(spec) = self.fleet.get(&id).map(|instance| &instance.spec) else {
             let error = "it is not in the fleet".to_owned();
             self.events.push_back(Event::SpawnFailed { id, incarnation, error, machine_full: false });

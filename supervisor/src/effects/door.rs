@@ -65,15 +65,17 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Opens the doors; the sentence says why there is no watcher.
-    pub(super) fn open(store: &Store, incarnation: Incarnation) -> Result<(Self, Option<String>)> {
+    /// Opens the doors; the sentence says why there is no watcher. On a network file system none is tried: it would see
+    /// what this machine does and nothing else.
+    pub(super) fn open(
+        store: &Store,
+        incarnation: Incarnation,
+        network: Option<&str>,
+    ) -> Result<(Self, Option<String>)> {
         let dir = store.dir().clone();
         let hints = Arc::new(AtomicU8::new(ALL));
         let wake = Arc::new(wake_up()?);
-        let (watch, trouble) = match watch(&dir, &hints, &wake) {
-            Ok(watch) => (Some(watch), None),
-            Err(error) => (None, Some(format!("no watcher, looking every second instead: {error}"))),
-        };
+        let (watch, trouble) = watched(network, || watch(&dir, &hints, &wake));
         let stopped = dir.stop().exists();
         let commands = store.commands();
         Ok((Self { dir, commands, incarnation, hints, wake, watch, stopped }, trouble))
@@ -94,7 +96,7 @@ impl Doors {
 
     /// How often to look without hints.
     pub(super) fn tick(&self) -> Duration {
-        if self.watch.is_some() { TICK.0 } else { TICK.1 }
+        tick(self.watch.as_ref())
     }
 
     /// Whether the stop file is there.
@@ -182,6 +184,28 @@ fn read_text(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
+/// The watcher if one can be had, else why not.
+fn watched<W>(
+    network: Option<&str>,
+    watch: impl FnOnce() -> tachi_shared::Result<W>,
+) -> (Option<W>, Option<String>) {
+    if let Some(name) = network {
+        let text = format!(
+            "the state directory is on a network file system ({name}): looking every second instead of watching; what other \
+             machines do to it, and their crashes, are not covered"
+        );
+        return (None, Some(text));
+    }
+    match watch() {
+        Ok(watch) => (Some(watch), None),
+        Err(error) => (None, Some(format!("no watcher, looking every second instead: {error}"))),
+    }
+}
+
+fn tick<W>(watch: Option<&W>) -> Duration {
+    if watch.is_some() { TICK.0 } else { TICK.1 }
+}
+
 fn watch(dir: &StateDir, hints: &Arc<AtomicU8>, wake: &Arc<OwnedFd>) -> tachi_shared::Result<Watch> {
     let dirs = [
         dir.root().to_owned(),
@@ -213,7 +237,8 @@ fn bits(dir: &StateDir, path: &Path) -> u8 {
     } else if path.parent() == Some(&dir.commands()) {
         let reply = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".reply.json"));
         if reply { 0 } else { COMMANDS }
-    } else if path == dir.view(Topic::Messages)
+    } else if path == dir.memory()
+        || path == dir.view(Topic::Messages)
         || path == dir.view(Topic::Tasks)
         || path.parent().is_some_and(|parent| parent != dir.root())
     {
@@ -239,10 +264,27 @@ mod tests {
             ("/s/messages/00000001.jsonl", HOUSE),
             ("/s/messages.json", HOUSE),
             ("/s/spool/a.json", HOUSE),
-            ("/s/memory.json", 0),
+            ("/s/memory.json", HOUSE),
+            ("/s/other.json", 0),
         ] {
             assert_eq!(bits(&dir, Path::new(path)), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn s22_without_a_watcher_the_doors_are_looked_at_every_second_and_that_is_told_once() {
+        let exhausted = || {
+            let source = std::io::Error::from_raw_os_error(24);
+            Err(tachi_shared::Error::io("watch", Path::new("/s"), source))
+        };
+        let (watch, told) = watched::<()>(None, exhausted);
+        assert_eq!(tick(watch.as_ref()), Duration::from_secs(1));
+        assert!(told.unwrap().contains("Too many open files"));
+        let (watch, told) = watched(Some("nfs"), || -> tachi_shared::Result<()> { panic!("it was tried") });
+        assert_eq!((watch, tick(watch.as_ref())), (None, Duration::from_secs(1)));
+        assert!(told.unwrap().contains("(nfs)"));
+        assert_eq!(watched(None, || Ok(())), (Some(()), None));
+        assert_eq!(tick(Some(&())), Duration::from_secs(5));
     }
 
     #[test]

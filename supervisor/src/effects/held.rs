@@ -106,6 +106,7 @@ impl Files {
             ready_at: Some(now.wall),
             last_message_check: None,
             inbox: old.as_ref().and_then(|old| old.inbox.clone()),
+            taken: None,
             outbox: Vec::new(),
             sent: old.as_ref().map_or(0, |old| old.sent),
             hook: None,

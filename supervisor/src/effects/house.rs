@@ -10,11 +10,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use tachi_shared::clock;
-use tachi_shared::os::Disk;
+use tachi_shared::memory::MemoryStore;
 use tachi_shared::queue::View;
 use tachi_shared::registry::Registry;
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
+
+use super::keep::Keep;
 
 /// Shortest time between two rounds.
 const EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +24,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const AFTERWARDS: Duration = Duration::from_secs(6);
 /// And then there is nothing to do until the next hint.
 const NEVER: Duration = Duration::from_secs(86_400);
+/// How long the memory's lock is waited for.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// How long the last round may take when the supervisor leaves.
 const LAST_ROUND: Duration = Duration::from_secs(1);
 
@@ -79,7 +83,11 @@ struct Keeper {
     store: Store,
     view: View,
     board: tachi_shared::task::TaskStore,
+    memory: MemoryStore,
+    /// What is wrong with the memory's file, told once.
+    bad_memory: Option<String>,
     say: Sender<String>,
+    keep: Keep,
     last_error: Option<String>,
     /// The registry as it was when it was last on the disk for certain.
     synced: Option<SystemTime>,
@@ -87,8 +95,9 @@ struct Keeper {
 
 impl Keeper {
     fn new(store: Store, say: Sender<String>) -> Self {
-        let (view, board) = (View::new(Disk, store.dir()), store.tasks());
-        Self { store, view, board, say, last_error: None, synced: None }
+        let (view, board, memory) = (store.view(), store.tasks(), store.memory());
+        let keep = Keep::new(&store);
+        Self { store, view, board, memory, bad_memory: None, say, keep, last_error: None, synced: None }
     }
 
     fn run(&mut self, hinted: &Receiver<()>) {
@@ -125,8 +134,20 @@ impl Keeper {
         }
     }
 
+    /// Merges what a hand left in the memory, and tells what is wrong with its file.
+    fn look_at_memory(&mut self) -> tachi_shared::Result<()> {
+        let bad = self.memory.settle(PATIENCE)?;
+        self.memory.notes().into_iter().for_each(|text| self.tell(text));
+        if bad != self.bad_memory {
+            bad.iter().for_each(|why| self.tell(format!("{why}; the last good state stays in force")));
+            self.bad_memory = bad;
+        }
+        Ok(())
+    }
+
     fn round(&mut self) {
         self.sync_registry();
+        self.keep.round(clock::now()).into_iter().for_each(|text| self.tell(text));
         let registry = self.registry();
         let mut trouble = None;
         match self.view.refresh(registry.as_ref(), clock::now()) {
@@ -135,8 +156,13 @@ impl Keeper {
             Err(tachi_shared::Error::LockTimeout { .. }) => {}
             Err(error) => trouble = Some(error.to_string()),
         }
-        if let Err(error) = self.board.write_view() {
-            trouble = trouble.or_else(|| Some(error.to_string()));
+        match self.board.write_view(clock::now()) {
+            Ok(view) => view.rejected.into_iter().for_each(|text| self.tell(text)),
+            Err(error) => trouble = trouble.or_else(|| Some(error.to_string())),
+        }
+        match self.look_at_memory() {
+            Ok(()) | Err(tachi_shared::Error::LockTimeout { .. } | tachi_shared::Error::Rejected { .. }) => {}
+            Err(error) => trouble = trouble.or_else(|| Some(error.to_string())),
         }
         // The same trouble every second is told once.
         if trouble != self.last_error {

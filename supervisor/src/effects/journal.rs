@@ -138,12 +138,20 @@ impl Journal {
         }
         if !self.drafts.waiting.is_empty() && due(self.drafts.is_due(now.mono)) {
             let drafts = self.drafts.waiting.make_contiguous();
-            let worked = self.queue.send(drafts, wait).is_ok();
-            if worked {
+            let sent = self.queue.send(drafts, wait);
+            // A full queue has no room for our own news; asking again every moment would not make any.
+            if let Err(error @ tachi_shared::Error::QueueFull { .. }) = &sent {
+                let dropped = drafts.len();
+                let text = format!("{error}; {dropped} presence messages were dropped");
+                self.events.push(Event::new(now.wall, "queue-full", text).with("dropped", dropped));
                 self.drafts.waiting.clear();
             }
-            self.drafts.settle(worked, now.mono);
-            flushed.messages = worked;
+            let full = matches!(sent, Err(tachi_shared::Error::QueueFull { .. }));
+            if sent.is_ok() {
+                self.drafts.waiting.clear();
+            }
+            self.drafts.settle(sent.is_ok() || full, now.mono);
+            flushed.messages = sent.is_ok();
         }
         if !self.events.waiting.is_empty() && due(self.events.is_due(now.mono)) {
             self.flush_events(now, wait);

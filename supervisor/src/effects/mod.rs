@@ -21,6 +21,7 @@ mod held;
 mod hold;
 mod house;
 mod journal;
+mod keep;
 mod mark;
 mod output;
 mod poll;

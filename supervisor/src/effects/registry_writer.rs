@@ -108,7 +108,12 @@ impl RegistryWriter {
             Ok((edits, registry.clone()))
         });
         match written {
-            Ok((edits, registry)) => {
+            Ok((mut edits, mut registry)) => {
+                // An edit that crossed the write was taken over by one more write.
+                if let Some(known) = self.store.known().filter(|known| known.rev > registry.rev + 1) {
+                    edits.extend(hand_edits(&registry, known));
+                    registry = known.clone();
+                }
                 self.last = Some(registry);
                 self.stamp = stamp(&self.path);
                 self.pending = false;

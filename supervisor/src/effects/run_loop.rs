@@ -207,7 +207,7 @@ impl Supervisor {
         }
     }
 
-    fn save_rows(&mut self, now: Now, wait: Duration) {
+    pub(super) fn save_rows(&mut self, now: Now, wait: Duration) {
         let (fleet, table) = (&self.fleet, &self.table);
         if std::mem::take(&mut self.later.rows) {
             self.screen.rows(|| rows(fleet, table, now));

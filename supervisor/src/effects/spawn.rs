@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tachi_shared::id::{Incarnation, ProcessRef};
 use tachi_shared::layout::StateDir;
+use tachi_shared::log::Durability;
 use tachi_shared::os::process;
 use tachi_shared::registry::Kind;
 
@@ -76,6 +77,11 @@ impl Launcher {
             OnLoss::Stop => "stop",
         };
         set("TACHI_ON_SUPERVISOR_LOSS", on_loss.into());
+        let durability = match settings.limits.durability {
+            Durability::Interval => "interval",
+            Durability::Durable => "durable",
+        };
+        set("TACHI_DURABILITY", durability.into());
         if let Some(goal) = &settings.goal {
             set("TACHI_GOAL", goal.into());
         }

@@ -128,6 +128,8 @@ impl Step<'_> {
                 self.after_obstacle(id, format!("another process holds the id {id} ({words})"))
             }
             Cause::External if settled => self.after_outside(id, &words),
+            // Somebody kills what has just come back: its own backoff is enough, the others are not to blame.
+            Cause::External if ready_at.is_some() => self.after_backoff(id, healthy, &words),
             Cause::Own if settled && kind == Kind::Worker => self.after_outside(id, &words),
             _ => self.after_crash(id, healthy, ready_at.is_some(), &words),
         }
@@ -145,8 +147,14 @@ impl Step<'_> {
         if self.brake_holds(id, Likeness { how: reason.clone(), ready }) {
             return After::Hold { reason };
         }
+        self.after_backoff(id, healthy, words)
+    }
+
+    fn after_backoff(&mut self, id: &InstanceId, healthy: Duration, words: &str) -> After {
         let now = self.now.mono;
-        let Some(instance) = self.fleet.instances.get_mut(id) else { return After::Fail { reason } };
+        let Some(instance) = self.fleet.instances.get_mut(id) else {
+            return After::Fail { reason: words.to_owned() };
+        };
         let Instance { history, spec, incarnation, .. } = instance;
         follow(history.crash(spec, *incarnation, healthy, now), now, words)
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tachi_shared::id::{InstanceId, Role};
 use toml::Spanned;
 
+use super::store_table::StoreTable;
 use super::{Limit, OnLoss, RestartPolicy, time};
 
 /// The whole file.
@@ -34,6 +35,9 @@ pub struct ConfigFile {
     /// Who may do what.
     #[serde(default)]
     pub authority: BTreeMap<String, Vec<String>>,
+    /// How much is kept.
+    #[serde(default)]
+    pub store: StoreTable,
     /// The web page.
     #[serde(default)]
     pub dashboard: DashboardTable,

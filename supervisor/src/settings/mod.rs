@@ -7,6 +7,8 @@
 pub mod file;
 pub mod lint;
 pub mod near;
+pub mod size;
+pub mod store_table;
 pub mod surroundings;
 pub mod time;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::layout::StateDir;
+use tachi_shared::log::{Durability, Limits};
 use tachi_shared::os::AliveLock;
 use tachi_shared::store::Store;
 
@@ -79,6 +80,8 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
         on_supervisor_loss: fleet.on_supervisor_loss.unwrap_or(OnLoss::Continue),
         brake: fleet.brake != Some(Brake::None),
         orphan_grace: fleet.orphan_grace.map_or(ORPHAN_GRACE, |time| time.0),
+        limits: limits(&origin)?,
+        allow_network_fs: up.allow_network_fs,
         keep_stop: up.keep_stop,
         workspace,
     };
@@ -123,6 +126,20 @@ fn workspace(request: &Request<'_>, origin: &Origin) -> Result<PathBuf> {
             "name an existing directory with --workspace",
         )
     })
+}
+
+/// `TACHI_DURABILITY`, else `[store]`, else the defaults.
+fn limits(origin: &Origin) -> Result<Limits> {
+    let durability = match surroundings::variable("TACHI_DURABILITY").as_deref() {
+        None => None,
+        Some("interval") => Some(Durability::Interval),
+        Some("durable") => Some(Durability::Durable),
+        Some(other) => {
+            let reason = format!("TACHI_DURABILITY is {other:?}");
+            return Err(Error::usage(reason, "use `interval` or `durable`"));
+        }
+    };
+    origin.file.store.settle(durability).map_err(|(span, reason, hint)| origin.refuse(span, &reason, hint))
 }
 
 fn role_cycle(origin: &Origin) -> Result<Vec<Role>> {

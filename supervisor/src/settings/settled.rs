@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tachi_shared::id::{InstanceId, Role};
+use tachi_shared::log::Limits;
 use tachi_shared::registry::Kind;
 
 /// Everything `up` needs.
@@ -27,6 +28,10 @@ pub struct Settings {
     pub brake: bool,
     /// Orphans end themselves after this.
     pub orphan_grace: Duration,
+    /// How much is kept, and what an append survives.
+    pub limits: Limits,
+    /// Whether the state may lie on a network file system.
+    pub allow_network_fs: bool,
     /// Whether an existing stop latch is kept.
     pub keep_stop: bool,
 }

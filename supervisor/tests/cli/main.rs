@@ -8,6 +8,7 @@
     reason = "tests touch the system and stop at the first surprise"
 )]
 
+mod damage;
 mod doctor;
 mod fleet;
 mod folder;

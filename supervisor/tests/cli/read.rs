@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tachi_shared::clock;
 use tachi_shared::event::Event;
-use tachi_shared::id::{Incarnation, InstanceId};
+use tachi_shared::id::{Incarnation, InstanceId, ProcessRef, Seq};
+use tachi_shared::instance::InstanceState;
+use tachi_shared::log::{Cursor, Limits};
+use tachi_shared::os::Disk;
 use tachi_shared::registry::{Registry, Row};
 use tachi_shared::snapshot::Document;
 use tachi_shared::store::Store;
@@ -182,8 +185,79 @@ fn s27_messages_reach_known_names_only() {
     assert!(folder.ok(&["inbox"]).ends_with("note\n"));
     assert!(folder.ok(&["inbox", "instance_2"]).contains("both"));
     let sent = folder.ok(&["inbox", "--sent"]);
-    assert!(sent.contains("    queued for instance_2, instance_3\n"), "{sent}");
+    assert!(sent.contains("    queued for instance_2, instance_3; waiting for "), "{sent}");
     folder.refused(&["inbox", "--wait", "--timeout", "100ms"], 6, "waiting for a message not finished");
+}
+
+/// The state file of an instance that has handled messages up to `seq` and is answering up to `taken`.
+fn stands_at(store: &Store, name: &str, seq: u64, taken: u64) {
+    let id = InstanceId::new(name).unwrap();
+    let process = ProcessRef { pid: 1, pid_start: 1, boot_id: "b".to_owned() };
+    let role = tachi_shared::id::Role::new("builder").unwrap();
+    let mut state = InstanceState::new(&id, &role, Incarnation(2), &process, clock::now());
+    state.inbox = Some(Cursor { seq: Seq(seq), ..Cursor::default() });
+    state.taken = Some(Seq(taken));
+    store.instance(&id).replace(&state).unwrap();
+}
+
+#[test]
+fn s28_the_sender_sees_what_is_queued_seen_and_acknowledged() {
+    let (folder, store) = left_behind();
+    folder.ok(&["send", "instance_2", "one"]);
+    folder.ok(&["send", "role:builder", "two"]);
+    folder.ok(&["send", "broadcast", "three"]);
+    stands_at(&store, "instance_2", 1, 2);
+    stands_at(&store, "instance_3", 3, 3);
+    let sent = folder.ok(&["inbox", "--sent"]);
+    for line in [
+        "    acknowledged by instance_2; sent ",
+        "    acknowledged by 1 of 2; seen by instance_2; waiting for ",
+        "    acknowledged by 1 of 3; queued for instance_1, instance_2; waiting for ",
+    ] {
+        assert!(sent.contains(line), "{line:?} is missing\n{sent}");
+    }
+    let value = folder.json(&["messages", "instance_2"]);
+    let delivery = |n: usize| value["messages"][n]["delivery"].clone();
+    assert_eq!((delivery(0)["state"].clone(), delivery(0)["of"].clone()), (json!("acknowledged"), json!(1)));
+    assert_eq!(delivery(1)["state"], "seen");
+    assert_eq!(delivery(1)["acknowledged"], json!(["instance_3"]));
+    assert_eq!(
+        (delivery(2)["state"].clone(), delivery(2)["queued"].clone()),
+        (json!("queued"), json!(["instance_1", "instance_2"]))
+    );
+    assert!(delivery(2)["age_s"].is_u64());
+    assert!(folder.ok(&["messages", "instance_2"]).contains("    acknowledged by instance_2; sent "));
+    assert!(!folder.ok(&["messages"]).contains("acknowledged"));
+}
+
+#[test]
+fn s29_priority_and_expiry_travel_with_the_message() {
+    let (folder, store) = left_behind();
+    folder.ok(&["send", "instance_2", "now", "--priority", "urgent", "--expires", "10m", "--durable"]);
+    folder.ok(&["send", "instance_2", "any time"]);
+    folder.refused(&["send", "instance_2", "x", "--expires", "soon"], 2, "is not a length of time");
+    folder.refused(&["send", "instance_2", "x", "--priority", "huge"], 2, "urgent, normal, low");
+    let newest = store.queue().newest(2).unwrap();
+    assert_eq!(newest[0].draft.priority.as_deref(), Some("urgent"));
+    assert_eq!(newest[0].draft.expires_at, Some(newest[0].draft.timestamp.after(Duration::from_secs(600))));
+    assert_eq!((newest[1].draft.priority.clone(), newest[1].draft.expires_at), (None, None));
+}
+
+#[test]
+fn s29_a_sender_is_told_who_keeps_the_queue_full() {
+    let (folder, store) = left_behind();
+    let limits = Limits { max_bytes: 70_000, ..Limits::default() };
+    limits.save(&Disk, store.dir()).unwrap();
+    stands_at(&store, "instance_2", 0, 0);
+    let text = "x".repeat(60_000);
+    folder.ok(&["send", "instance_2", &text]);
+    folder.refused(&["send", "instance_2", &text[..9000]], 1, "messages is full, ");
+    folder.refused(
+        &["send", "instance_2", &text[..9000]],
+        1,
+        "instance_2 has read least; next: see why with `tachi why instance_2`, or raise max_bytes",
+    );
+    folder.ok(&["send", "instance_2", &text[..9000], "--priority", "urgent"]);
 }
 
 #[test]

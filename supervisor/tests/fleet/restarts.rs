@@ -273,6 +273,22 @@ fn p65_signals_from_outside_never_trip_the_brake() {
 }
 
 #[test]
+fn m05_kills_of_those_that_have_just_become_ready_do_not_stop_the_others() {
+    let mut scene = Scene::new(&settings(4));
+    scene.check("0 began => spawn 1#1, spawn 2#1, spawn 3#1, spawn 4#1");
+    for k in 1..=4 {
+        scene.check(&format!("1 spawned {k}#1 \n 20 ready {k}#1"));
+    }
+    scene.recorded();
+    for k in 1..=4 {
+        scene.check(&format!("200 killed {k}#1 9 => kill {k}#1"));
+        assert_eq!(scene.recorded(), ["died"], "no brake");
+        scene.check(&format!("200 empty {k}#1 => spawn {k}#2, release {k}#1, tell {k}"));
+        scene.recorded();
+    }
+}
+
+#[test]
 fn p65_a_brake_switched_off_never_holds() {
     let mut settings = settings(4);
     settings.brake = false;

@@ -57,6 +57,8 @@ pub(crate) fn settings(n: u32) -> Settings {
         specs: (1..=n).map(spec).collect(),
         roles: (1..=4).map(spec).collect(),
         on_supervisor_loss: OnLoss::Continue,
+        limits: tachi_shared::log::Limits::default(),
+        allow_network_fs: false,
         brake: true,
         orphan_grace: Duration::from_secs(600),
         keep_stop: false,

@@ -96,3 +96,91 @@ fn a_command_placed_by_hand_is_carried_out_once_and_answered() {
     assert!(!stage.state().join("commands/by-hand.json").exists());
     assert_eq!(stage.row("a")["status"], "stopped");
 }
+
+/// Keeps the supervisor writing its registry: an instance that dies and comes back all the time.
+const RESTLESS: &str = "[[instances]]\nid = \"restless\"\ncommand = [\"sleep\", \"0.02\"]\nlimit = \"none\"\n\
+                        backoff = { first = \"0s\", base = \"10ms\", max = \"20ms\" }\n";
+
+/// As `jq … > new; mv new …` does it, from a copy that was read before.
+fn put(stage: &Stage, name: &str, value: &serde_json::Value) {
+    let temporary = stage.file("edited.json");
+    fs::write(&temporary, serde_json::to_vec_pretty(value).unwrap()).unwrap();
+    fs::rename(&temporary, stage.state().join(name)).unwrap();
+}
+
+#[test]
+fn s14_a_wish_from_an_old_copy_of_the_registry_is_obeyed_on_a_busy_fleet() {
+    let sleeper = |id: &str| format!("[[instances]]\nid = \"{id}\"\ncommand = [\"sleep\", \"TOKEN\"]\n");
+    let mut stage = Stage::new(&format!("{}{}{RESTLESS}", sleeper("a"), sleeper("b")));
+    stage.up();
+    stage.wait("a and b are ready", |stage| {
+        ["a", "b"].iter().all(|id| stage.row(id)["status"] == "ready").then_some(())
+    });
+    for (round, (id, wish)) in [("a", "stopped"), ("b", "stopped"), ("a", "running")].iter().enumerate() {
+        let mut edited = stage.registry();
+        let read = edited["rev"].as_u64().unwrap();
+        stage.wait("others write meanwhile", |stage| {
+            (stage.registry()["rev"].as_u64()? > read + 3).then_some(())
+        });
+        let rows = edited["instances"].as_array_mut().unwrap();
+        rows.iter_mut().find(|row| row["instance_id"] == *id).unwrap()["desired"] = (*wish).into();
+        put(&stage, "registry.json", &edited);
+        let status = if *wish == "stopped" { "stopped" } else { "ready" };
+        stage.wait("the wish is obeyed", |stage| (stage.row(id)["status"] == status).then_some(()));
+        assert_eq!(stage.row(id)["desired"], *wish, "round {round}");
+    }
+    assert_eq!(stage.row("b")["desired"], "stopped", "an old copy revived what was stopped");
+}
+
+#[test]
+fn s14_memory_edited_by_hand_is_merged_on_a_fleet_that_writes_it() {
+    let mut stage = Stage::sleepers(&["a"]);
+    stage.up_and_ready(1);
+    stage.ask(&["memory", "set", "theirs", "1"]);
+    let memory = stage.state().join("memory.json");
+    let read = || -> serde_json::Value { serde_json::from_slice(&fs::read(&memory).unwrap()).unwrap() };
+    // Vim's way: a new file by rename, out of a copy that is old by now.
+    let mut edited = read();
+    stage.ask(&["memory", "set", "theirs", "2"]);
+    edited["facts"]["mine"] = "by rename".into();
+    put(&stage, "memory.json", &edited);
+    stage.wait("both are there", |_| {
+        (read()["facts"] == serde_json::json!({ "mine": "by rename", "theirs": 2 })).then_some(())
+    });
+    // And in place: emptied, then written.
+    let mut edited = read();
+    stage.ask(&["memory", "set", "theirs", "3"]);
+    edited["facts"]["mine"] = "in place".into();
+    fs::write(&memory, serde_json::to_vec_pretty(&edited).unwrap()).unwrap();
+    stage.wait("both are there again", |_| {
+        let value: serde_json::Value = serde_json::from_slice(&fs::read(&memory).unwrap()).ok()?;
+        (value["facts"] == serde_json::json!({ "mine": "in place", "theirs": 3 })).then_some(())
+    });
+    assert_eq!(fs::read_dir(stage.state().join("rejected")).unwrap().count(), 0);
+}
+
+#[test]
+fn s13_a_memory_and_a_view_broken_by_hand_are_told_and_nothing_is_lost() {
+    let mut stage = Stage::sleepers(&["a"]);
+    stage.up_and_ready(1);
+    stage.ask(&["memory", "set", "kept", "1"]);
+    stage.wait("there is a view", |stage| stage.state().join("tasks.json").exists().then_some(()));
+    fs::write(stage.state().join("memory.json"), "{\n  oops").unwrap();
+    fs::write(stage.state().join("tasks.json"), "{\n  oops").unwrap();
+    let told = |stage: &Stage, what: &str| {
+        stage.events().iter().any(|event| event["text"].as_str().is_some_and(|text| text.contains(what)))
+    };
+    stage.wait("both are told", |stage| {
+        (told(stage, "memory.json:2:") && told(stage, "tasks.json: ")).then_some(())
+    });
+    let text = fs::read(stage.state().join("tasks.json")).unwrap();
+    serde_json::from_slice::<serde_json::Value>(&text).unwrap();
+    let output = stage.tachi(&["memory", "get", "kept"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1");
+    stage.ask(&["memory", "set", "more", "2"]);
+    let memory: serde_json::Value =
+        serde_json::from_slice(&fs::read(stage.state().join("memory.json")).unwrap()).unwrap();
+    assert_eq!(memory["facts"], serde_json::json!({ "kept": 1, "more": 2 }));
+    let kept = fs::read_dir(stage.state().join("rejected")).unwrap().count();
+    assert_eq!(kept, 4, "two files with a reason each");
+}

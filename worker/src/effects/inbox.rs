@@ -1,6 +1,9 @@
 //! The inbox of this instance, and who else is there.
 
-use tachi_shared::clock::{Mono, Now};
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use tachi_shared::clock::{Mono, Now, Timestamp};
 use tachi_shared::id::Recipient;
 use tachi_shared::layout::StateDir;
 use tachi_shared::log::Cursor;
@@ -14,8 +17,10 @@ use crate::turn::{Event, Identity};
 
 /// Messages taken at once.
 const BATCH: usize = 64;
-/// How long a look at the team is good for, in milliseconds.
-const TEAM_FRESH_MS: u64 = 1_000;
+/// How long a look at the team is good for while the registry stays as it is: locks and ages change without it.
+const TEAM_FRESH: Duration = Duration::from_secs(1);
+/// So long somebody who starts is counted on; who takes longer hangs, and nobody waits for it.
+const START_MAX: Duration = Duration::from_secs(10);
 
 /// Reads what was sent to this instance.
 pub(super) struct Mailbox {
@@ -57,7 +62,7 @@ fn is_for_several(arrival: &Arrival) -> bool {
         Arrival::Message(message) => {
             message.draft.kind.causes_think() && !matches!(message.draft.to, Recipient::Instance(_))
         }
-        Arrival::Gap(_) => false,
+        Arrival::Expired(_) | Arrival::Gap(_) => false,
     }
 }
 
@@ -65,8 +70,11 @@ fn is_for_several(arrival: &Arrival) -> bool {
 pub(super) struct Team {
     dir: StateDir,
     registry: RegistryStore,
-    seen: Option<(Mono, Vec<Peer>)>,
+    seen: Option<(Version, Mono, Vec<Peer>)>,
 }
+
+/// What changes with every replacement of the registry: inode, size, time.
+type Version = (u64, u64, i64, i64);
 
 impl Team {
     /// Reads nothing yet.
@@ -82,10 +90,13 @@ impl Team {
         }
     }
 
-    /// Everybody who takes part in the work now.
+    /// Everybody who takes part in the work now. A registry that changed is read at once: whoever acts on an older team does
+    /// the duties of members who have come since.
     pub(super) fn peers(&mut self, now: Now) -> Vec<Peer> {
-        if let Some((at, peers)) = &self.seen
-            && now.mono.since(*at).as_millis() < u128::from(TEAM_FRESH_MS)
+        let version = self.version();
+        if let Some((seen, at, peers)) = &self.seen
+            && *seen == version
+            && now.mono.since(*at) < TEAM_FRESH
         {
             return peers.clone();
         }
@@ -94,15 +105,75 @@ impl Team {
         let peers: Vec<Peer> = rows
             .into_iter()
             .filter(|row| {
-                takes_part(row) && (supervised || AliveLock::is_held(&self.dir.alive(&row.instance_id)))
+                takes_part(row, now.wall)
+                    && (supervised || AliveLock::is_held(&self.dir.alive(&row.instance_id)))
             })
             .map(|row| Peer { id: row.instance_id, role: row.role })
             .collect();
-        self.seen = Some((now.mono, peers.clone()));
+        self.seen = Some((version, now.mono, peers.clone()));
         peers
+    }
+
+    fn version(&self) -> Version {
+        std::fs::metadata(self.dir.registry())
+            .map_or((0, 0, 0, 0), |found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
     }
 }
 
-fn takes_part(row: &Row) -> bool {
-    row.kind == Kind::Worker && matches!(row.status, Status::Starting | Status::Ready | Status::Stalled)
+/// Whether the others may leave work to it: ready, or about to be. Not one that is stalled: it may hang for good.
+fn takes_part(row: &Row, now: Timestamp) -> bool {
+    let coming = || row.started_at.is_none_or(|started| started.age(now) < START_MAX);
+    row.kind == Kind::Worker
+        && match row.status {
+            Status::Ready => true,
+            Status::Starting => coming(),
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(status: &str, started: i64) -> Row {
+        let at = Timestamp::from_unix(started);
+        serde_json::from_value(serde_json::json!({
+            "instance_id": "a", "role": "builder", "pid": 1, "pid_start": 1, "incarnation": 1, "status": status,
+            "desired": "running", "started_at": at, "last_heartbeat": null, "restarts": 0,
+            "next_restart_at": null, "backend": "builtin", "doing": null, "last_death": null
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn nobody_waits_for_a_member_that_hangs() {
+        let now = Timestamp::from_unix(1_000);
+        assert!(takes_part(&row("ready", 0), now));
+        assert!(takes_part(&row("starting", 995), now), "it will come");
+        assert!(!takes_part(&row("starting", 900), now), "it will not");
+        for status in ["stalled", "paused", "frozen", "stopping", "backoff", "failed", "stopped", "lost"] {
+            assert!(!takes_part(&row(status, 999), now), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_came_is_seen_at_once_although_the_team_was_just_looked_at() {
+        let root = tempfile::tempdir().unwrap();
+        let store = tachi_shared::store::Store::create(root.path()).unwrap();
+        let dir = store.dir().clone();
+        let alive = tachi_shared::id::InstanceId::new("a").unwrap();
+        let _alive = AliveLock::take(&dir.alive(&alive)).unwrap();
+        let mut team = Team::new(dir, store.registry());
+        let now = tachi_shared::clock::now();
+        assert!(team.peers(now).is_empty());
+        let patience = Duration::from_secs(5);
+        store
+            .registry()
+            .update(patience, |registry| {
+                registry.instances.push(row("ready", 0));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(team.peers(now).len(), 1);
+    }
 }

@@ -40,6 +40,10 @@ pub fn run(settings: Settings, cwd: &Path) -> Result<u8> {
     check_workspace(&settings.workspace)?;
     let root = settings.state.clone().unwrap_or_else(|| Store::find(cwd));
     let store = Store::create(&root).map_err(Error::State)?;
+    let store = match settings.durability {
+        Some(durability) => store.with_durability(durability),
+        None => store,
+    };
     let _alive = take_alive(&store, &settings.id)?;
     let (predecessor, damaged) = load(&store, &settings.id)?;
     let who = identify(&settings, &store, predecessor.as_ref());

@@ -54,6 +54,7 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
     for arrival in arrivals {
         match arrival {
             Arrival::Gap(gap) => note_gap(turn, out, &gap, now),
+            Arrival::Expired(message) => note_expired(turn, out, &message, now),
             Arrival::Message(message) => {
                 if is_older_than_us(turn, &message) {
                     continue;
@@ -71,6 +72,9 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
     let batch = Batch { cursor, asked, replies: Vec::new(), more };
     match batch.asked.front() {
         Some(first) => {
+            // Senders are shown that it was seen: an answer may take long.
+            turn.file.taken = Some(batch.cursor.seq);
+            turn.commit(out, now);
             out.push(Action::Answer(Box::new(first.clone())));
             turn.batch = Some(batch);
         }
@@ -98,6 +102,7 @@ pub(super) fn answered(turn: &mut Turn, out: &mut Vec<Action>, id: &str, text: &
 fn finish(turn: &mut Turn, out: &mut Vec<Action>, batch: Batch, noted: bool, now: Now) {
     let moved = turn.file.inbox.as_ref() != Some(&batch.cursor);
     turn.file.inbox = Some(batch.cursor);
+    turn.file.taken = None;
     turn.unsaved |= moved;
     if noted {
         turn.file.iteration = turn.file.iteration.saturating_add(1);
@@ -130,6 +135,18 @@ fn reply(turn: &mut Turn, message: &Message, text: &str, now: Now) -> tachi_shar
 /// A newcomer gets everything that was ever addressed to it by name, but not what the team told itself before.
 fn is_older_than_us(turn: &Turn, message: &Message) -> bool {
     message.seq <= turn.joined() && !matches!(message.draft.to, Recipient::Instance(_))
+}
+
+/// Its time is over: it is counted, not handled.
+fn note_expired(turn: &mut Turn, out: &mut Vec<Action>, message: &Message, now: Now) {
+    if is_older_than_us(turn, message) {
+        return;
+    }
+    let end = message.draft.expires_at.map(|end| end.to_string()).unwrap_or_default();
+    let text = format!("message {} from {} expired at {end}, unread", message.seq, message.draft.from);
+    turn.log(out, now, &text);
+    turn.count("expired");
+    out.push(Action::Record { kind: "expired", text });
 }
 
 fn note_gap(turn: &mut Turn, out: &mut Vec<Action>, gap: &Gap, now: Now) {

@@ -271,6 +271,7 @@ fn file_of(who: &Identity, predecessor: Option<InstanceState>, now: Now) -> Inst
         ready_at: None,
         last_message_check: None,
         inbox: None,
+        taken: None,
         outbox: Vec::new(),
         sent: 0,
         hook: None,

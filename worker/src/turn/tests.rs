@@ -244,7 +244,7 @@ fn b07b_only_a_human_message_or_a_question_is_answered() {
     }
     for kind in [MessageKind::Human, MessageKind::Question] {
         let mut turn = resting();
-        check(&mut turn, arrived(vec![arrival(1, "b", "a", kind)], 1), at(1), "answer:a.1.1");
+        check(&mut turn, arrived(vec![arrival(1, "b", "a", kind)], 1), at(1), "commit answer:a.1.1");
     }
 }
 
@@ -253,7 +253,8 @@ fn the_cursor_is_committed_together_with_the_replies_it_caused() {
     let mut turn = resting();
     let two =
         vec![arrival(1, "b", "operator", MessageKind::Human), arrival(2, "b", "a", MessageKind::Question)];
-    check(&mut turn, arrived(two, 2), at(1), "answer:operator.1.1");
+    check(&mut turn, arrived(two, 2), at(1), "commit answer:operator.1.1");
+    assert_eq!(turn.file.taken, Some(Seq(2)), "the sender is not shown that it was seen");
     let answered = Event::Answered { message: "operator.1.1".into(), text: "one".into() };
     check(&mut turn, answered, at(1), "answer:a.1.2");
     assert_eq!(turn.file.inbox.as_ref().unwrap().seq, Seq(0), "a successor would answer both again");
@@ -261,7 +262,7 @@ fn the_cursor_is_committed_together_with_the_replies_it_caused() {
     check(&mut turn, Event::Rung { messages: true, tasks: false, control: false }, at(1), "");
     let answered = Event::Answered { message: "a.1.2".into(), text: "two".into() };
     check(&mut turn, answered, at(1), "commit send read");
-    assert_eq!(turn.file.inbox.as_ref().unwrap().seq, Seq(2));
+    assert_eq!((turn.file.inbox.as_ref().unwrap().seq, turn.file.taken), (Seq(2), None));
     let replies: Vec<_> =
         turn.file.outbox.iter().map(|d| (d.to.to_string(), d.kind.clone(), d.text())).collect();
     assert_eq!(
@@ -282,7 +283,7 @@ fn a_message_is_answered_in_the_middle_of_work_without_ending_it() {
         &mut turn,
         arrived(vec![arrival(1, "b", "operator", MessageKind::Human)], 1),
         at(2),
-        "answer:operator.1.1",
+        "commit answer:operator.1.1",
     );
     let answered = Event::Answered { message: "operator.1.1".into(), text: "one".into() };
     check(&mut turn, answered, at(2), "commit send");
@@ -322,7 +323,7 @@ fn a_newcomer_gets_old_messages_by_name_but_not_old_broadcasts() {
         arrival(4, "b", "operator", MessageKind::Human),
         arrival(11, "broadcast", "operator", MessageKind::Human),
     ];
-    check(&mut turn, arrived(old, 11), at(0), "step:inbox answer:operator.1.4");
+    check(&mut turn, arrived(old, 11), at(0), "step:inbox commit answer:operator.1.4");
     let answered = Event::Answered { message: "operator.1.4".into(), text: "x".into() };
     check(&mut turn, answered, at(0), "answer:operator.1.11");
 }

@@ -164,6 +164,10 @@ fn plan_words(turn: &mut Turn, out: &mut Vec<Action>, say: Vec<Say>, now: Now) {
 
 /// The board knows, or refused.
 pub(super) fn settled(turn: &mut Turn, out: &mut Vec<Action>, settlement: Settlement, now: Now) {
+    let fruitless = match &turn.phase {
+        Phase::Settling(plan) => plan.hook.is_none() && matches!(plan.end, PlanEnd::Failed(_)),
+        _ => false,
+    };
     match settlement {
         Settlement::Later(reason) => return wait_to_settle(turn, out, &reason, now),
         Settlement::Lost(reason) => {
@@ -186,6 +190,10 @@ pub(super) fn settled(turn: &mut Turn, out: &mut Vec<Action>, settlement: Settle
     turn.unsaved = true;
     if !turn.file.outbox.is_empty() {
         turn.commit_and_send(out, now);
+    }
+    if fruitless {
+        // The board may ask for the same listing again at once: not before the next poll.
+        return rest(turn, out, now);
     }
     proceed(turn, out, now);
 }

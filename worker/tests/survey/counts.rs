@@ -158,3 +158,16 @@ fn m05_a_subfolder_and_the_state_directory_inside_the_tree() {
         survey["proposals"]
     );
 }
+
+#[test]
+fn a_line_with_two_kinds_of_markers_is_shown_once_with_both() {
+    let tree = tempfile::tempdir().unwrap();
+    write(tree.path(), "a.rs", "x\n// TODO and FIXME, TODO\n// HACK\n");
+    let (_state, team) = surveyed(tree.path(), 1, 1, 0);
+    let report = String::from_utf8(team.bytes("survey.md")).unwrap();
+    let rows: Vec<&str> = report.lines().filter(|line| line.starts_with("| `a.rs:")).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows[0].contains("`a.rs:2`") && rows[0].contains("FIXME") && rows[0].contains("TODO"));
+    let kinds = team.json()["markers"].as_array().unwrap().len();
+    assert_eq!(kinds, 3, "the list for machines has one entry per kind");
+}

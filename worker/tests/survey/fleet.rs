@@ -77,8 +77,21 @@ impl Fleet {
         (!events.is_empty()).then_some(self.board.seq)
     }
 
-    /// Works until nobody has anything to do.
+    /// Works until nobody has anything to do; everything is done then.
     pub(crate) fn run(&mut self) {
+        self.run_to_rest();
+        let unfinished: Vec<String> = self
+            .board
+            .tasks
+            .values()
+            .filter(|task| task.status != TaskStatus::Done)
+            .map(|task| format!("{}: {:?} {:?}", task.id, task.status, task.history))
+            .collect();
+        assert!(unfinished.is_empty(), "left over: {unfinished:#?}\nfailures: {:#?}", self.failures);
+    }
+
+    /// Works until nobody has anything to do, whatever is left over.
+    pub(crate) fn run_to_rest(&mut self) {
         let mut resting = 0;
         let mut turns = 0;
         while resting < 40 * self.peers.len() {
@@ -88,14 +101,20 @@ impl Fleet {
             let me = self.peers[chosen].clone();
             resting = if self.turn(&me) { 0 } else { resting + 1 };
         }
-        let unfinished: Vec<String> = self
-            .board
-            .tasks
-            .values()
-            .filter(|task| task.status != TaskStatus::Done)
-            .map(|task| format!("{}: {:?} {:?}", task.id, task.status, task.history))
-            .collect();
-        assert!(unfinished.is_empty(), "left over: {unfinished:#?}\nfailures: {:#?}", self.failures);
+    }
+
+    /// Fails a task in all its attempts.
+    pub(crate) fn lose(&mut self, task: &TaskId, reason: &str) {
+        let by = InstanceId::new("stranger").unwrap();
+        for _ in 0..tachi_shared::task::board::ATTEMPTS_MAX {
+            let (task, boot_id) = (task.clone(), "b".to_owned());
+            let incarnation = Incarnation(1);
+            let fence =
+                self.change(&Change::Claim { task: task.clone(), by: by.clone(), incarnation, boot_id });
+            let (fence, reason) = (fence.unwrap(), reason.to_owned());
+            self.change(&Change::Fail { task, fence, reason, by: by.clone() });
+        }
+        assert_eq!(self.board.tasks[task].status, TaskStatus::Failed);
     }
 
     /// Some turns, not to the end.

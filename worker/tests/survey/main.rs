@@ -11,6 +11,7 @@
 mod counts;
 mod fleet;
 mod hostile;
+mod lost;
 mod same_bytes;
 mod tree;
 mod votes;

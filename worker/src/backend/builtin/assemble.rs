@@ -290,6 +290,7 @@ mod tests {
             history: HistoryPlan::Absent("no commits yet".into()),
             parts: Vec::new(),
             skipped: vec![Skipped { path: "m".into(), reason: "symbolic link".into() }],
+            lost: Vec::new(),
         };
         let parts = [
             part(vec![file("a.rs", 5), file("src/test.rs", 5)], &["z"]),

@@ -8,7 +8,7 @@ use tachi_shared::task::{Board, Task, TaskStatus};
 
 use super::digest::Digest;
 use super::job::{Job, current_run, last_report, of_run, unvoted};
-use super::{Duty, Peer};
+use super::{Duty, Peer, given_up};
 
 /// From this many live members on nobody takes more than `SHARE_MAX` of the bytes while others could.
 const TEAM: usize = 4;
@@ -19,7 +19,7 @@ const SHARE_MAX: u64 = 40;
 #[must_use]
 pub fn next_duty(board: &Board, me: &Peer, peers: &[Peer], surveyed: bool) -> Duty {
     let team = Team::new(me, peers);
-    if team.surveyor() == Some(&me.id) && (!surveyed || late_proposals(board)) {
+    if team.surveyor() == Some(&me.id) && (!surveyed || late_proposals(board) || is_stuck(board)) {
         return Duty::Survey;
     }
     let open: Vec<(&Task, Job)> =
@@ -44,6 +44,11 @@ fn late_proposals(board: &Board) -> bool {
     unvoted(board).next().is_some()
         && current_run(board)
             .is_some_and(|run| last_report(board, &run).is_some_and(|(_, status)| status == TaskStatus::Done))
+}
+
+/// Whether the current run waits for a task that failed for good.
+fn is_stuck(board: &Board) -> bool {
+    current_run(board).is_some_and(|run| given_up::is_stuck(board, &run))
 }
 
 /// A part (or piece of history) to read. Explorers go from the first to the last; the others start elsewhere, each at its

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::language;
+
 /// Format version of every file under `artifacts/survey/`.
 pub(crate) const SCHEMA: u64 = 1;
 
@@ -87,6 +89,20 @@ pub(crate) struct FileFact {
     pub(crate) marks: Vec<Mark>,
 }
 
+impl FileFact {
+    /// A file that is there and was not read.
+    pub(crate) fn unread(listed: &Listed) -> Self {
+        Self {
+            path: listed.path.clone(),
+            bytes: listed.bytes,
+            lines: None,
+            language: language::of(&listed.path, b"").to_owned(),
+            test: language::is_test_path(&listed.path),
+            marks: Vec::new(),
+        }
+    }
+}
+
 /// `parts/<hash>.json`: everything about the files of one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartFacts {
@@ -164,4 +180,34 @@ pub(crate) struct Plan {
     pub(crate) parts: Vec<PlannedPart>,
     /// What the listing left out, with the reason.
     pub(crate) skipped: Vec<Skipped>,
+    /// Parts that could not be read in several attempts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// A part that is gone without; its files are named in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    /// Digest of the stamps of its files.
+    pub(crate) part: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// Its files: the list on disk may be what is damaged.
+    pub(crate) files: Vec<Listed>,
+}
+
+impl Lost {
+    /// What is known without reading: the listed sizes.
+    pub(crate) fn facts(&self) -> PartFacts {
+        let skip = |file: &Listed| {
+            let reason = format!("its part could not be read: {}", self.reason);
+            Skipped { path: file.path.clone(), reason }
+        };
+        PartFacts {
+            schema: SCHEMA,
+            part: self.part.clone(),
+            files: self.files.iter().map(FileFact::unread).collect(),
+            skipped: self.files.iter().map(skip).collect(),
+        }
+    }
 }

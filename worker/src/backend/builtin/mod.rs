@@ -13,6 +13,7 @@ pub(crate) mod digest;
 mod duty;
 pub(crate) mod fact;
 mod flow;
+mod given_up;
 pub(crate) mod history;
 mod hotspot;
 mod job;

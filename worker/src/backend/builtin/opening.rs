@@ -11,6 +11,7 @@ use tachi_shared::task::{Board, Change, TaskStatus};
 
 use super::fact::{HistoryPlan, PartList, Plan, PlannedPart, SCHEMA};
 use super::flow::{JSON, MARKDOWN, RUN, done, label, late_report, settle};
+use super::given_up::{carry_over, is_lost, report_without_lost_votes};
 use super::job::{Job, current_run, last_report, of_run, parse_run, run_name};
 use super::plan::{Cut, cut, fingerprint};
 use super::stage::{
@@ -25,11 +26,13 @@ pub fn survey(site: &Site, me: &Peer, board: &Board, go_on: &mut dyn FnMut(&str)
 }
 
 fn open(stage: &Stage<'_>, me: &Peer, board: &Board, beat: &mut Beat<'_>) -> Result<Outcome, Halt> {
-    let history = plan_history(&stage.site.workspace, beat)?;
+    let mut history = plan_history(&stage.site.workspace, beat)?;
     let Listing { files, skipped, source } = list(stage.site, beat)?;
     let cuts = cut(&files);
-    let print = fingerprint(&cuts, &skipped, &history);
     let current = current_run(board);
+    let lost =
+        current.as_deref().map(|run| carry_over(stage, board, run, &cuts, &mut history)).unwrap_or_default();
+    let print = fingerprint(&cuts, &skipped, &history, &lost);
     let run = match current.as_deref() {
         Some(run) if parse_run(run).1 == print && is_sound(stage, board, run) => run.to_owned(),
         other => run_name(other.map_or(0, |run| parse_run(run).0) + 1, &print),
@@ -37,11 +40,19 @@ fn open(stage: &Stage<'_>, me: &Peer, board: &Board, beat: &mut Beat<'_>) -> Res
     if let Some((round, TaskStatus::Done)) = last_report(board, &run) {
         return late(board, &run, round, me);
     }
+    if let Some(report) = report_without_lost_votes(board, &run, me)? {
+        return Ok(Outcome::Done {
+            result: json!({"run": run, "lost_votes": true}),
+            changes: vec![Change::Add(vec![report])],
+            say: Vec::new(),
+            remember: Vec::new(),
+        });
+    }
     let parts = cuts
         .iter()
         .map(|cut| PlannedPart { hash: cut.hash.clone(), files: count(cut.files.len()), bytes: cut.bytes })
         .collect();
-    let plan = Plan { schema: SCHEMA, run: run.clone(), source, history, parts, skipped };
+    let plan = Plan { schema: SCHEMA, run: run.clone(), source, history, parts, skipped, lost };
     let missing = publish(stage, &plan, &cuts, beat)?;
     let tasks = tasks(&plan, &missing, board, &me.id)?;
     let text = format!("{} files listed; {} of {} parts to read", files.len(), missing.len(), cuts.len());
@@ -74,23 +85,12 @@ fn late(board: &Board, run: &str, round: u32, me: &Peer) -> Result<Outcome, Halt
 
 /// Whether a run can still come, or has come, to its report.
 fn is_sound(stage: &Stage<'_>, board: &Board, run: &str) -> bool {
-    let lost = |status| matches!(status, TaskStatus::Failed | TaskStatus::Cancelled);
-    if of_run(board, run).any(|(task, _)| lost(task.status)) {
+    if of_run(board, run).any(|(task, _)| is_lost(task)) {
         return false;
     }
     match last_report(board, run) {
         Some((_, TaskStatus::Done)) => [MARKDOWN, JSON, RUN].iter().all(|name| stage.artifacts.has(name)),
-        Some((round, _)) => {
-            // A report that waits for a vote nobody can cast any more waits for ever.
-            let id = Job::Report { run: run.to_owned(), round }.id().ok();
-            let needs = id.and_then(|id| board.tasks.get(&id)).map(|task| task.needs.as_slice());
-            !needs
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|need| board.tasks.get(need))
-                .any(|need| lost(need.status))
-        }
-        None => true,
+        _ => true,
     }
 }
 
@@ -112,7 +112,8 @@ fn publish<'a>(
             let list = PartList { schema: SCHEMA, part: cut.hash.clone(), files: cut.files.to_vec() };
             artifacts.write(&name, &list)?;
         }
-        if !artifacts.keep(&part_name(&cut.hash)) {
+        let lost = plan.lost.iter().any(|lost| lost.part == cut.hash);
+        if !lost && !artifacts.keep(&part_name(&cut.hash)) {
             missing.push(cut);
         }
     }

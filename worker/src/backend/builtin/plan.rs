@@ -6,7 +6,7 @@
 //! ones at most some hundred.
 
 use super::digest::Digest;
-use super::fact::{HistoryPlan, Listed, Skipped};
+use super::fact::{HistoryPlan, Listed, Lost, Skipped};
 
 /// Parts a small tree is cut into, about.
 const PARTS_MIN: u64 = 32;
@@ -73,8 +73,16 @@ fn part(files: &[Listed]) -> Cut<'_> {
 }
 
 /// What a run rests on: the same tree and history give the same run.
-pub(crate) fn fingerprint(parts: &[Cut<'_>], skipped: &[Skipped], history: &HistoryPlan) -> String {
+pub(crate) fn fingerprint(
+    parts: &[Cut<'_>],
+    skipped: &[Skipped],
+    history: &HistoryPlan,
+    lost: &[Lost],
+) -> String {
     let mut digest = parts.iter().fold(Digest::new(), |digest, part| digest.bytes(part.hash.as_bytes()));
+    for lost in lost {
+        digest = digest.bytes(lost.part.as_bytes()).bytes(lost.reason.as_bytes());
+    }
     for skip in skipped {
         digest = digest.bytes(skip.path.as_bytes()).bytes(skip.reason.as_bytes());
     }
@@ -143,12 +151,12 @@ mod tests {
     fn the_fingerprint_follows_tree_skipped_and_history() {
         let files = tree(3, 1);
         let absent = HistoryPlan::Absent("none".into());
-        let base = fingerprint(&cut(&files), &[], &absent);
-        assert_eq!(base, fingerprint(&cut(&files), &[], &absent));
+        let base = fingerprint(&cut(&files), &[], &absent, &[]);
+        assert_eq!(base, fingerprint(&cut(&files), &[], &absent, &[]));
         let skip = [Skipped { path: "l".into(), reason: "symbolic link".into() }];
-        assert_ne!(base, fingerprint(&cut(&files), &skip, &absent));
-        assert_ne!(base, fingerprint(&cut(&tree(4, 1)), &[], &absent));
+        assert_ne!(base, fingerprint(&cut(&files), &skip, &absent, &[]));
+        assert_ne!(base, fingerprint(&cut(&tree(4, 1)), &[], &absent, &[]));
         let head = HistoryPlan::Present { head: "abc".into(), commits: 1, limited: false };
-        assert_ne!(base, fingerprint(&cut(&files), &[], &head));
+        assert_ne!(base, fingerprint(&cut(&files), &[], &head, &[]));
     }
 }

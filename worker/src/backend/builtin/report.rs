@@ -151,13 +151,21 @@ fn markers(text: &mut String, survey: &Survey) {
         return;
     }
     text.push('\n');
-    row(text, ["place", "text"].map(str::to_owned));
-    row(text, ["---", "---"].map(str::to_owned));
-    for marker in survey.markers.iter().take(MANY) {
-        let place = format!("`{}:{}`", printable(&marker.path), marker.line);
-        row(text, [place, shorten(&printable(&marker.text))]);
+    row(text, ["place", "kinds", "text"].map(str::to_owned));
+    row(text, ["---", "---", "---"].map(str::to_owned));
+    // A line with two kinds is two markers, and one line to look at. They lie side by side.
+    let lines = survey.markers.chunk_by(|a, b| (&a.path, a.line) == (&b.path, b.line));
+    let mut total = 0;
+    for line in lines {
+        let Some(first) = line.first() else { continue };
+        total += 1;
+        if total <= MANY {
+            let kinds: Vec<&str> = line.iter().map(|marker| marker.kind.word()).collect();
+            let place = format!("`{}:{}`", printable(&first.path), first.line);
+            row(text, [place, kinds.join(", "), shorten(&printable(&first.text))]);
+        }
     }
-    more(text, survey.markers.len(), MANY);
+    more(text, total, MANY);
 }
 
 fn shorten(text: &str) -> String {

@@ -105,7 +105,10 @@ impl<'a> Stage<'a> {
         for (at, part) in plan.parts.iter().enumerate() {
             let told = |_| format!("assembling ({at}/{total} parts)");
             beat.tick(|| told(0))?;
-            parts.push(self.part(&part.hash, beat, &told)?);
+            parts.push(match plan.lost.iter().find(|lost| lost.part == part.hash) {
+                Some(lost) => lost.facts(),
+                None => self.part(&part.hash, beat, &told)?,
+            });
         }
         let history = self.whole_history(&plan.history, beat)?;
         beat.tick(|| "assembling".to_owned())?;

@@ -69,12 +69,7 @@ impl Scanner {
         let path = self.root.join(OsStr::from_bytes(&unescape(&listed.path)));
         let unread = |reason: &str| match reason {
             "vanished" | "symbolic link" => (None, skip(reason)),
-            reason => {
-                let language = language::of(&listed.path, b"").to_owned();
-                let test = language::is_test_path(&listed.path);
-                let (path, bytes) = (listed.path.clone(), listed.bytes);
-                (Some(FileFact { path, bytes, lines: None, language, test, marks: Vec::new() }), skip(reason))
-            }
+            reason => (Some(FileFact::unread(listed)), skip(reason)),
         };
         let (mut file, size) = match open(&path) {
             Ok(Some(opened)) => opened,

@@ -2,6 +2,8 @@
 //!
 //! Every verb shows examples under `--help`; `--state`, `--json` and `--color` are accepted by all.
 
+mod talk;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tachi_shared::id::InstanceId;
 
 use crate::settings::time;
+
+pub use talk::{Inbox, Memory, MemoryAction, Send, Stream, Urgency};
 
 /// Runs a team of agent processes on this machine and lets them work together through plain files.
 #[derive(Debug, Parser)]
@@ -116,7 +120,7 @@ pub enum Verb {
     /// Send a message to an instance, a role, everybody, or the operator
     #[command(
         after_help = "Recipients: an instance id, role:NAME, broadcast, operator.\n\nExamples:\n  tachi send \
-        instance_2 'what did you find?'\n  tachi send role:builder 'stop at 5 pm'\n  git log -5 | tachi send broadcast -"
+        instance_2 'what did you find?'\n  tachi send role:builder 'stop at 5 pm' --priority urgent --expires 10m\n  git log -5 | tachi send broadcast -"
     )]
     Send(Send),
     /// Messages to the operator, or to one instance
@@ -189,6 +193,9 @@ pub struct Up {
     /// Keep a stop that is latched (for service units)
     #[arg(long)]
     pub keep_stop: bool,
+    /// Use a state directory on a network file system (locks and wake-ups reach no other machine)
+    #[arg(long)]
+    pub allow_network_fs: bool,
     /// We are the process behind --detach.
     #[arg(long, hide = true)]
     pub detached: bool,
@@ -286,103 +293,6 @@ pub struct Logs {
     /// Without the name in front
     #[arg(long)]
     pub no_prefix: bool,
-}
-
-/// `events` and `messages`.
-#[derive(Debug, Args)]
-pub struct Stream {
-    /// Only what concerns this instance
-    #[arg(value_name = "ID")]
-    pub id: Option<String>,
-    /// Go on as they come
-    #[arg(long, short)]
-    pub follow: bool,
-    /// So many of the newest
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
-    pub number: usize,
-}
-
-/// `send`.
-#[derive(Debug, Args)]
-pub struct Send {
-    /// For whom
-    #[arg(value_name = "TO")]
-    pub to: String,
-    /// What; `-` reads standard input
-    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
-    pub text: String,
-    /// What kind of message
-    #[arg(long = "type", value_name = "TYPE", default_value = "human")]
-    pub kind: String,
-}
-
-/// `inbox`.
-#[derive(Debug, Args)]
-pub struct Inbox {
-    /// Whose [default: the operator's]
-    #[arg(value_name = "ID")]
-    pub id: Option<String>,
-    /// Wait for the next message
-    #[arg(long)]
-    pub wait: bool,
-    /// What was sent, and how far it got
-    #[arg(long, conflicts_with = "wait")]
-    pub sent: bool,
-    /// So many of the newest
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
-    pub number: usize,
-    /// How long to wait [default: for ever]
-    #[arg(long, value_name = "TIME", requires = "wait", value_parser = time::parse)]
-    pub timeout: Option<Duration>,
-}
-
-/// `memory`.
-#[derive(Debug, Args)]
-pub struct Memory {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub action: MemoryAction,
-}
-
-/// What to do with the memory.
-#[derive(Debug, Subcommand)]
-pub enum MemoryAction {
-    /// Remember something
-    Add {
-        /// finding, decision or learning
-        #[arg(value_name = "KIND")]
-        kind: String,
-        /// What
-        #[arg(value_name = "TEXT")]
-        text: String,
-    },
-    /// Show entries and facts
-    List {
-        /// findings, decisions, learnings or facts [default: all]
-        #[arg(value_name = "KIND")]
-        kind: Option<String>,
-    },
-    /// Show one fact, or one entry by its id
-    Get {
-        /// Name
-        #[arg(value_name = "KEY")]
-        key: String,
-    },
-    /// Set one fact
-    Set {
-        /// Name
-        #[arg(value_name = "KEY")]
-        key: String,
-        /// Value
-        #[arg(value_name = "JSON", allow_hyphen_values = true)]
-        value: String,
-    },
-    /// Find text in entries and facts, case ignored
-    Search {
-        /// What
-        #[arg(value_name = "TEXT")]
-        text: String,
-    },
 }
 
 /// `__hold`.
