@@ -80,6 +80,12 @@ impl Timestamp {
         Self(self.0.checked_add(wait).unwrap_or(jiff::Timestamp::MAX))
     }
 
+    /// The moment `age` before this one; at the beginning of time, the beginning of time.
+    #[must_use]
+    pub fn before(self, age: Duration) -> Self {
+        Self(self.0.checked_sub(age).unwrap_or(jiff::Timestamp::MIN))
+    }
+
     /// How long ago this was as seen from `now`; zero if it lies ahead.
     #[must_use]
     pub fn age(self, now: Self) -> Duration {

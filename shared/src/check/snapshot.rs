@@ -11,9 +11,9 @@ use crate::error::{Context as _, Error, Result};
 use crate::id::InstanceId;
 use crate::instance::{InstanceState, InstanceStore};
 use crate::layout::StateDir;
-use crate::memory::{Memory, MemoryStore};
+use crate::memory::MemoryStore;
 use crate::os::Storage;
-use crate::registry::{Registry, RegistryStore};
+use crate::registry::RegistryStore;
 use crate::snapshot::Loaded;
 
 /// Largest file looked at.
@@ -30,11 +30,9 @@ const CORRECT: &str =
 pub fn snapshots_are_whole<S: Storage>(storage: &S, dir: &StateDir) -> Result<Outcome> {
     let mut findings = Vec::new();
     let registry = RegistryStore::new(storage.clone(), dir).load();
-    let rev = |registry: &Registry| registry.rev;
-    findings.extend(judge(storage, &dir.registry(), &dir.backup().join("registry.json"), registry, rev)?);
+    findings.extend(judge(storage, &dir.registry(), &dir.backup().join("registry.json"), registry)?);
     let memory = MemoryStore::new(storage.clone(), dir).load();
-    let rev = |memory: &Memory| memory.rev;
-    findings.extend(judge(storage, &dir.memory(), &dir.backup().join("memory.json"), memory, rev)?);
+    findings.extend(judge(storage, &dir.memory(), &dir.backup().join("memory.json"), memory)?);
     let mut count = 2;
     for name in list(storage, &dir.instances())? {
         count += 1;
@@ -58,18 +56,20 @@ fn judge<S: Storage, D>(
     path: &Path,
     backup: &Path,
     loaded: Result<Loaded<D>>,
-    rev: impl Fn(&D) -> u64,
 ) -> Result<Option<Finding>> {
+    // The file's own: an edit of an older revision is loaded as it will be merged.
+    let rev = |path: &Path| {
+        let bytes = storage.read(path, LIMIT).ok();
+        bytes.and_then(|bytes| serde_json::from_slice::<Revision>(&bytes).ok()).map_or(0, |kept| kept.rev)
+    };
     let found = match loaded {
         Ok(Loaded::Missing) => return Ok(None),
-        Ok(Loaded::Good(document)) => rev(&document),
+        Ok(Loaded::Good(_)) => rev(path),
         Ok(Loaded::Fallback(_, reason)) => return Ok(Some(refused(path, &reason))),
         Err(error @ Error::NewerSchema { .. }) => return Ok(Some(newer(path, &error))),
         Err(error) => return Err(error),
     };
-    let kept = storage.read(backup, LIMIT).ok();
-    let kept =
-        kept.and_then(|bytes| serde_json::from_slice::<Revision>(&bytes).ok()).map_or(0, |kept| kept.rev);
+    let kept = rev(backup);
     // The copy is written just before the file: a crash in between leaves it one ahead.
     if kept > found + 1 {
         let what = format!("its rev is {found}, but revision {kept} was written before (a copy is kept)");

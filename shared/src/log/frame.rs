@@ -1,8 +1,9 @@
 //! The bytes of a record — pure.
 
-use crate::error::{Error, Result, bare};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+use crate::error::{Error, Result, bare};
 
 /// Highest number there is: the largest that every JSON reader takes for what it is. A line with a higher one was made by
 /// hand or by a failing disk, and numbers must not go on from there.

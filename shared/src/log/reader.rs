@@ -292,7 +292,7 @@ impl<S: Storage> LogReader<S> {
         let seq = hint.seq.0;
         if first > hint.seq.next().0 {
             // The segment we were in is gone: however much that is, it is not the jump of an epoch.
-            out.push(Entry::Gap(Gap::Lagged { from: Seq(seq + 1), to: Seq(first - 1) }));
+            out.push(Entry::Gap(Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) }));
             self.cursor.seq = Seq(first - 1);
             return self.enter(first, 0);
         }

@@ -1,9 +1,11 @@
 //! `memory.json`: what the team knows. `{"schema":1,"rev":n,"findings":[],"decisions":[],"learnings":[],"facts":{}}`.
 //!
 //! Writer: anyone through [`MemoryStore`], replaced whole under `memory.lock`; entries have ids. A crash leaves the old or
-//! the new file, whole. Unknown fields survive.
+//! the new file, whole. Unknown fields survive. Entries beyond [`LIST_MAX`] of a list go to `artifacts/memory/`.
 
+mod archive;
 mod merge;
+mod news;
 mod rules;
 mod store;
 
@@ -12,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
+pub use archive::LIST_MAX;
+pub use news::news;
 pub use rules::{Query, add, number, search, set_fact};
 pub use store::MemoryStore;
 

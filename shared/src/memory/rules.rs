@@ -20,18 +20,29 @@ pub struct Query<'a> {
     pub author: Option<&'a str>,
     /// Holding this text, whatever its case.
     pub text: Option<&'a str>,
+    /// Not older than this. An entry without a time is never old.
+    pub since: Option<Timestamp>,
+}
+
+impl Query<'_> {
+    /// Whether an entry of this list is meant.
+    #[must_use]
+    pub fn matches(&self, kind: EntryKind, entry: &Entry) -> bool {
+        let holds = |text: &str| entry.content.to_lowercase().contains(&text.to_lowercase());
+        self.kind.is_none_or(|wanted| wanted == kind)
+            && self.author.is_none_or(|author| author == entry.instance)
+            && self.since.is_none_or(|since| entry.timestamp.is_none_or(|at| at >= since))
+            && self.text.is_none_or(holds)
+    }
 }
 
 /// Entries that match, oldest first within each list.
 #[must_use]
 pub fn search<'a>(memory: &'a Memory, query: &Query<'_>) -> Vec<(EntryKind, &'a Entry)> {
-    let text = query.text.map(str::to_lowercase);
     EntryKind::ALL
         .into_iter()
-        .filter(|kind| query.kind.is_none_or(|wanted| wanted == *kind))
         .flat_map(|kind| memory.list(kind).iter().map(move |entry| (kind, entry)))
-        .filter(|(_, entry)| query.author.is_none_or(|author| author == entry.instance))
-        .filter(|(_, entry)| text.as_ref().is_none_or(|text| entry.content.to_lowercase().contains(text)))
+        .filter(|(kind, entry)| query.matches(*kind, entry))
         .collect()
 }
 

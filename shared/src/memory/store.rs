@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::rules::{add, number, set_fact};
+use super::archive::Archive;
+use super::rules::{Query, add, number, set_fact};
 use super::{Entry, EntryKind, Memory};
 use crate::clock::Now;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::StateDir;
 use crate::log::Durability;
 use crate::os::place::Sync;
 use crate::os::{Disk, Storage};
-use crate::snapshot::{Loaded, Snapshot};
+use crate::snapshot::{Document as _, Loaded, Snapshot};
 
 /// How long the lock is waited for by the calls that do not say.
 const WAIT: Duration = Duration::from_secs(5);
@@ -20,6 +21,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// `memory.json` on a storage.
 pub struct MemoryStore<S: Storage = Disk> {
     snapshot: Snapshot<Memory, S>,
+    archive: Archive<S>,
 }
 
 impl<S: Storage> MemoryStore<S> {
@@ -27,8 +29,9 @@ impl<S: Storage> MemoryStore<S> {
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let backup = dir.backup().join("memory.json");
         let lock = Some(dir.lock("memory"));
+        let archive = Archive::new(storage.clone(), dir);
         let snapshot = Snapshot::new(storage, dir.memory(), lock, dir.tmp(), backup, dir.rejected());
-        Self { snapshot: snapshot.with_bases(dir.backup().join("memory")) }
+        Self { snapshot: snapshot.with_bases(dir.backup().join("memory")), archive }
     }
 
     /// The same file with another promise about power loss.
@@ -76,9 +79,65 @@ impl<S: Storage> MemoryStore<S> {
     /// # Errors
     /// As [`Snapshot::update`].
     pub fn update<T>(&mut self, wait: Duration, change: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
-        self.snapshot.update(wait, |memory| {
+        let Self { snapshot, archive } = self;
+        snapshot.update(wait, |memory| {
             number(memory);
-            change(memory)
+            let result = change(memory)?;
+            number(memory);
+            archive.relieve(memory)?;
+            Ok(result)
+        })
+    }
+
+    /// Sets a fact if it has not changed since revision `rev` of the memory (0 = if there is no such fact); returns the
+    /// revision it is in now. Changes of anything else do not matter as long as that revision is kept.
+    ///
+    /// # Errors
+    /// [`crate::Error::Refused`] naming the current revision; as [`MemoryStore::set_fact`].
+    pub fn set_fact_at(&mut self, key: &str, value: Value, rev: u64) -> Result<u64> {
+        let seen = match rev {
+            0 => Some(None),
+            _ => self.snapshot.base(rev).map(|memory| memory.facts.get(key).cloned()),
+        };
+        let outcome = self.update(WAIT, |memory| {
+            let unchanged = match &seen {
+                Some(seen) => memory.facts.get(key) == seen.as_ref(),
+                None => memory.rev == rev,
+            };
+            if unchanged {
+                set_fact(memory, key, value)?;
+                return Ok(Ok(memory.rev.saturating_add(1)));
+            }
+            if memory.rev == rev {
+                // A hand changed it and left the revision as it was: written, so that it gets one of its own.
+                return Ok(Err(rev.saturating_add(1)));
+            }
+            Err(lost(key, rev, memory.rev))
+        })?;
+        outcome.map_err(|current| lost(key, rev, current))
+    }
+
+    /// Entries that were pushed out of the lists by newer ones and match, oldest first within each list.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`].
+    pub fn archived(&self, query: &Query<'_>) -> Result<Vec<(EntryKind, Entry)>> {
+        let mut found = Vec::new();
+        for kind in EntryKind::ALL {
+            let entries = self.archive.read(kind)?.into_iter();
+            found.extend(entries.filter(|entry| query.matches(kind, entry)).map(|entry| (kind, entry)));
+        }
+        Ok(found)
+    }
+
+    /// Takes over what a person changed in a copy (`hand`) since it was made (`base`), unless others changed the same.
+    ///
+    /// # Errors
+    /// [`crate::Error::Refused`] naming what both changed; as [`Snapshot::update`].
+    pub fn take_edit(&mut self, base: &Memory, hand: &Memory) -> Result<()> {
+        self.update(WAIT, |memory| match memory.merge(Some(base), hand) {
+            Some(conflicts) if conflicts.is_empty() => Ok(()),
+            conflicts => Err(Error::Refused(conflicts.unwrap_or_default().join("; "))),
         })
     }
 
@@ -94,4 +153,10 @@ impl<S: Storage> MemoryStore<S> {
     pub fn notes(&mut self) -> Vec<String> {
         self.snapshot.notes()
     }
+}
+
+fn lost(key: &str, rev: u64, current: u64) -> Error {
+    Error::Refused(format!(
+        "fact {key:?} was changed since revision {rev}; the memory is at revision {current}"
+    ))
 }

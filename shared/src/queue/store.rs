@@ -115,6 +115,9 @@ impl<S: Storage> Queue<S> {
         if drafts.is_empty() {
             return Ok(None);
         }
+        // A message of a sender that was killed may lack its newline alone: nobody sees it, and the next writer makes it
+        // whole. Sent again before that, it would be there twice.
+        self.log.locked(wait, |writer| writer.end())?;
         let mut missing: Vec<&Draft> = drafts.iter().collect();
         let mut reader = self.log.reader(since.clone());
         loop {

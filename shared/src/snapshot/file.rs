@@ -190,6 +190,13 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         Ok((age >= GRACE).then_some(refusal.reason))
     }
 
+    /// The document as it was written with exactly this revision, if that is still kept.
+    #[must_use]
+    pub fn base(&self, rev: u64) -> Option<D> {
+        let found: D = self.bases.as_ref()?.at(&self.storage, rev)?;
+        (found.rev() == rev).then_some(found)
+    }
+
     /// The last good state this object has read or written, with what it took over from hands.
     #[must_use]
     pub fn known(&self) -> Option<&D> {

@@ -92,6 +92,8 @@ impl<S: Storage> TaskStore<S> {
     pub fn change(&mut self, change: &Change, now: Now, wait: Duration) -> Result<Option<Seq>> {
         let Self { log, fold, .. } = self;
         let last = log.locked(wait, |writer| {
+            // First the end made good: a whole change that only lacks its newline counts from then on.
+            writer.end()?;
             fold.catch_up()?;
             write(writer, &decide(&fold.board, change, now)?)
         })?;
@@ -119,6 +121,7 @@ impl<S: Storage> TaskStore<S> {
             return Ok(None);
         }
         let claimed = log.locked(wait, |writer| {
+            writer.end()?;
             fold.catch_up()?;
             let Some(task) = next(&fold.board) else { return Ok(None) };
             let claim = Change::Claim {

@@ -159,6 +159,25 @@ fn a_successor_takes_over_and_its_predecessor_cannot_complete() {
 }
 
 #[test]
+fn s16_a_change_that_lacks_only_its_newline_is_judged_as_made() {
+    let (_temp, dir) = state();
+    let mut store = TaskStore::new(Disk, &dir);
+    add(&mut store, vec![new("a", &[])]);
+    let (a, fence) = claim(&mut store, "instance_1", 1).unwrap();
+    store.change(&done(&a, fence, "instance_1"), now(), WAIT).unwrap();
+    // Killed one byte before the end of the write.
+    let segment = dir.segments(Topic::Tasks).join("00000000000000000001.jsonl");
+    let text = fs::read(&segment).unwrap();
+    fs::write(&segment, &text[..text.len() - 1]).unwrap();
+    let mut successor = TaskStore::new(Disk, &dir);
+    let (by, boot_id) = (id("instance_1"), BOOT.to_owned());
+    let again = Change::Claim { task: a, by, incarnation: Incarnation(2), boot_id };
+    let refused = successor.change(&again, now(), WAIT).unwrap_err();
+    assert!(refused.to_string().contains("is done, not open"), "{refused}");
+    assert_eq!(fs::read(&segment).unwrap(), text);
+}
+
+#[test]
 fn the_view_is_written_when_the_board_changed_and_only_then() {
     let (_temp, dir) = state();
     let mut store = TaskStore::new(Disk, &dir);

@@ -177,6 +177,21 @@ fn a_successor_sends_of_an_outbox_only_what_is_missing() {
 }
 
 #[test]
+fn s01_a_message_that_lacks_only_its_newline_is_not_sent_again_by_the_successor() {
+    let (_temp, dir) = state();
+    let mut queue = Queue::new(Disk, &dir);
+    let outbox = [draft("instance_1", "instance_2", 0), draft("instance_1", "instance_2", 1)];
+    queue.send(&outbox, WAIT).unwrap();
+    // Killed one byte before the end of the write.
+    let segment = dir.segments(Topic::Messages).join("00000000000000000001.jsonl");
+    let text = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &text[..text.len() - 1]).unwrap();
+    let mut successor = Queue::new(Disk, &dir);
+    assert_eq!(successor.send_missing(&outbox, &Cursor::default(), WAIT).unwrap(), None);
+    assert_eq!(std::fs::read(&segment).unwrap(), text);
+}
+
+#[test]
 fn posting_rings_those_who_receive_and_nobody_else() {
     let (_temp, dir) = state();
     let names = ["instance_1", "instance_2", "instance_3"];

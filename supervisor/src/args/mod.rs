@@ -12,7 +12,7 @@ use tachi_shared::id::InstanceId;
 
 use crate::settings::time;
 
-pub use talk::{Inbox, Memory, MemoryAction, Send, Stream, Urgency};
+pub use talk::{Inbox, Memory, MemoryAction, Search, Send, Stream, Urgency};
 
 /// Runs a team of agent processes on this machine and lets them work together through plain files.
 #[derive(Debug, Parser)]

@@ -114,11 +114,30 @@ pub enum MemoryAction {
         /// Value
         #[arg(value_name = "JSON", allow_hyphen_values = true)]
         value: String,
+        /// Only if the fact has not changed since this revision of the memory (0: only if there is none)
+        #[arg(long, value_name = "N")]
+        rev: Option<u64>,
     },
     /// Find text in entries and facts, case ignored
-    Search {
-        /// What
-        #[arg(value_name = "TEXT")]
-        text: String,
-    },
+    Search(Search),
+}
+
+/// `memory search`.
+#[derive(Debug, Args)]
+pub struct Search {
+    /// What [default: everything]
+    #[arg(value_name = "TEXT", default_value = "")]
+    pub text: String,
+    /// In one list only: finding, decision, learning or fact
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// By this author only
+    #[arg(long, value_name = "ID")]
+    pub by: Option<String>,
+    /// Not older than this
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub since: Option<Duration>,
+    /// Also in what newer entries pushed out of the memory
+    #[arg(long)]
+    pub archived: bool,
 }

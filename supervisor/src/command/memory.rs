@@ -1,8 +1,10 @@
 //! `tachi memory`: findings, decisions, learnings and facts.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
-use tachi_shared::clock;
-use tachi_shared::memory::{Entry, EntryKind, Memory};
+use tachi_shared::clock::{self, Now};
+use tachi_shared::memory::{Entry, EntryKind, Memory, Query, news};
 use tachi_shared::os::process;
 use tachi_shared::registry::near;
 use tachi_shared::snapshot::{Document, Loaded};
@@ -10,7 +12,7 @@ use tachi_shared::store::Store;
 
 use super::context::Context;
 use super::printer;
-use crate::args::{Memory as Args, MemoryAction};
+use crate::args::{Memory as Args, MemoryAction, Search};
 use crate::error::{Error, Result, exit};
 use crate::render::json::document;
 use crate::render::paint::{Tone, paint};
@@ -19,6 +21,8 @@ use crate::render::text::{clean, clean_lines};
 
 /// Names of the lists, as `list` takes them.
 const LISTS: [&str; 4] = ["findings", "decisions", "learnings", "facts"];
+/// How long the queue's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest name of a fact, in bytes.
 const KEY_MAX: usize = 256;
 
@@ -29,23 +33,27 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8> {
         MemoryAction::Add { kind, text } => add(context, &store, kind, text),
         MemoryAction::List { kind } => list(context, &store, kind.as_deref()),
         MemoryAction::Get { key } => get(context, &store, key),
-        MemoryAction::Set { key, value } => set(context, &store, key, value),
-        MemoryAction::Search { text } => search(context, &store, text),
+        MemoryAction::Set { key, value, rev } => set(context, &store, key, value, *rev),
+        MemoryAction::Search(args) => search(context, &store, args),
     }
 }
 
+/// The list a word means.
+fn entry_kind(word: &str) -> Result<EntryKind> {
+    EntryKind::ALL.into_iter().find(|kind| kind.word() == word.trim_end_matches('s')).ok_or_else(|| {
+        Error::usage(format!("{word:?} is no kind of entry"), "use finding, decision or learning")
+    })
+}
+
+/// Tells the team. The change itself is made: a queue that cannot be written to is no reason to say otherwise.
+fn tell(store: &Store, what: &str, now: Now) {
+    let me = process::current();
+    let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
+    let _ = store.queue().post(&[news(what, "operator", &id, now.wall)], PATIENCE);
+}
+
 fn add(context: &Context, store: &Store, kind: &str, text: &str) -> Result<u8> {
-    let kind = match kind.trim_end_matches('s') {
-        "finding" => EntryKind::Finding,
-        "decision" => EntryKind::Decision,
-        "learning" => EntryKind::Learning,
-        _ => {
-            return Err(Error::usage(
-                format!("{kind:?} is no kind of entry"),
-                "use finding, decision or learning",
-            ));
-        }
-    };
+    let kind = entry_kind(kind)?;
     if text.trim().is_empty() {
         return Err(Error::usage("the text is empty", "tachi memory add finding 'some text'"));
     }
@@ -55,6 +63,7 @@ fn add(context: &Context, store: &Store, kind: &str, text: &str) -> Result<u8> {
     let mut memory = store.memory();
     let entry = memory.add(kind, &id, "operator", text, now)?;
     warn(&memory.notes());
+    tell(store, &format!("{} {}", kind.word(), entry.id), now);
     if context.json {
         printer::json(&document("entry", json!(entry)))?;
     } else {
@@ -76,10 +85,29 @@ fn list(context: &Context, store: &Store, kind: Option<&str>) -> Result<u8> {
     show(context, &memory, wanted, |_| true)
 }
 
-fn search(context: &Context, store: &Store, text: &str) -> Result<u8> {
-    let needle = text.to_lowercase();
-    let memory = load(store)?;
-    show(context, &memory, |_| true, |haystack| haystack.to_lowercase().contains(&needle))
+fn search(context: &Context, store: &Store, args: &Search) -> Result<u8> {
+    let facts = args.kind.as_ref().is_some_and(|kind| kind.trim_end_matches('s') == "fact");
+    let kind = args.kind.as_deref().filter(|_| !facts).map(entry_kind).transpose()?;
+    let since = args.since.map(|age| clock::now().wall.before(age));
+    let query = Query { kind, author: args.by.as_deref(), text: Some(&args.text), since };
+    let mut memory = load(store)?;
+    let narrowed = kind.is_some() || args.by.is_some() || args.since.is_some();
+    let archived = if args.archived { store.memory().archived(&query)? } else { Vec::new() };
+    for list in EntryKind::ALL {
+        let mut found: Vec<Entry> =
+            archived.iter().filter(|(kind, _)| *kind == list).map(|(_, entry)| entry.clone()).collect();
+        let known = memory.list_mut(list);
+        // A crash may have left one in both places.
+        found.retain(|old| known.iter().all(|entry| entry.id != old.id));
+        found.extend(known.drain(..).filter(|entry| !facts && query.matches(list, entry)));
+        found.retain(|_| !facts);
+        *known = found;
+    }
+    let needle = args.text.to_lowercase();
+    // Facts have neither author nor time.
+    let hit = |text: &str| text.to_lowercase().contains(&needle);
+    memory.facts.retain(|key, value| !narrowed && (hit(key) || hit(&value.to_string())));
+    show(context, &memory, |_| true, |_| true)
 }
 
 fn get(context: &Context, store: &Store, key: &str) -> Result<u8> {
@@ -92,14 +120,18 @@ fn get(context: &Context, store: &Store, key: &str) -> Result<u8> {
         return Err(tachi_shared::Error::Unknown { what: "fact", value: key.to_owned(), near }.into());
     };
     if context.json {
-        printer::json(&document("value", value))?;
+        let mut answer = document("value", value);
+        if let Some(map) = answer.as_object_mut() {
+            map.insert("rev".to_owned(), memory.rev.into());
+        }
+        printer::json(&answer)?;
     } else {
         printer::line(&value.to_string())?;
     }
     Ok(exit::OK)
 }
 
-fn set(context: &Context, store: &Store, key: &str, text: &str) -> Result<u8> {
+fn set(context: &Context, store: &Store, key: &str, text: &str, rev: Option<u64>) -> Result<u8> {
     if key.trim().is_empty() || key.len() > KEY_MAX || key.chars().any(char::is_control) {
         return Err(Error::usage(
             format!("{key:?} cannot name a fact"),
@@ -111,8 +143,12 @@ fn set(context: &Context, store: &Store, key: &str, text: &str) -> Result<u8> {
         Error::usage(format!("the value is no JSON: {error}"), hint)
     })?;
     let mut memory = store.memory();
-    memory.set_fact(key, value.clone())?;
+    match rev {
+        Some(rev) => memory.set_fact_at(key, value.clone(), rev).map(drop)?,
+        None => memory.set_fact(key, value.clone())?,
+    }
     warn(&memory.notes());
+    tell(store, &format!("fact {key}"), clock::now());
     if context.json {
         printer::json(&document("fact", json!({ key: value })))?;
     } else {

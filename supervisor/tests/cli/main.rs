@@ -12,5 +12,6 @@ mod damage;
 mod doctor;
 mod fleet;
 mod folder;
+mod know;
 mod read;
 mod usage;

@@ -1,6 +1,7 @@
 //! Generated trees and the tools they are compared with.
 
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -38,8 +39,25 @@ pub(crate) fn write(dir: &Path, name: impl AsRef<Path>, content: impl AsRef<[u8]
     std::fs::write(path, content).unwrap();
 }
 
-/// A repository of some hundred files in several areas, with a history of a few commits.
+/// A repository of some hundred files in several areas, with a history of a few commits. Made once and copied: the commits
+/// take longer than most surveys. Another version of this file makes another one.
 pub(crate) fn repository(dir: &Path) {
+    let mut hasher = DefaultHasher::new();
+    include_str!("tree.rs").hash(&mut hasher);
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("survey-tree-{:016x}", hasher.finish()));
+    if !made.exists() {
+        let fresh = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        make_repository(fresh.path());
+        // Somebody else may have been faster; theirs is the same.
+        if std::fs::rename(fresh.path(), &made).is_ok() {
+            let _moved = fresh.keep();
+        }
+    }
+    let copied = Command::new("cp").arg("-a").arg(made.join(".")).arg(dir).status().unwrap();
+    assert!(copied.success());
+}
+
+fn make_repository(dir: &Path) {
     git(dir, 0, &["init", "-q"]);
     for n in 0..240_usize {
         let area = ["src", "lib", "tests", "docs"][n % 4];
