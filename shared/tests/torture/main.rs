@@ -59,7 +59,7 @@ fn s25_nothing_acknowledged_is_lost_or_repeated_when_writers_readers_and_claimer
 
     let begun = Instant::now();
     let mut killer = Killer::new(&root, &ledgers, Dice::new(seed));
-    let patience = Duration::from_secs(if long { 1_800 } else { 60 });
+    let patience = Duration::from_secs(if long { 1_800 } else { 240 });
     let told = killer.run(kills, begun + patience);
     let lasted = begun.elapsed();
     // From here on nobody but this process is at work.
