@@ -45,19 +45,6 @@ impl Stage {
         Self::new(&names.iter().map(table).collect::<String>())
     }
 
-    /// Our own workers, `count` of them, on the folder `work`.
-    pub(crate) fn workers(count: usize) -> Self {
-        let stage = Self::new("");
-        let config = format!("[fleet]\ncount = {count}\nbrake = \"none\"\n");
-        fs::write(stage.dir.path().join("tachi.toml"), config).unwrap();
-        stage
-    }
-
-    /// Whether there is a `tachi-worker` beside the `tachi` under test.
-    pub(crate) fn worker_is_built() -> bool {
-        Path::new(env!("CARGO_BIN_EXE_tachi")).with_file_name("tachi-worker").exists()
-    }
-
     pub(crate) fn state(&self) -> PathBuf {
         self.state.clone()
     }
