@@ -130,11 +130,15 @@ impl<S: Storage> TaskStore<S> {
                 incarnation,
                 boot_id: boot_id.to_owned(),
             };
-            write(writer, &decide(&fold.board, &claim, now)?)?;
-            Ok(Some(task))
+            let fence = write(writer, &decide(&fold.board, &claim, now)?)?;
+            Ok(Some((task, fence)))
         })?;
         fold.catch_up()?;
-        Ok(claimed.and_then(|id| fold.board.tasks.get(&id).cloned()))
+        // Only a claim the board shows as ours is ours, whatever a power loss left for us to judge by.
+        let Some((id, fence)) = claimed else { return Ok(None) };
+        let task =
+            fold.board.tasks.get(&id).filter(|task| task.owner.as_ref().map(|owner| owner.fence) == fence);
+        Ok(task.cloned())
     }
 
     /// Rings every instance's doorbell but that of `except`: the board has work that it had not before.
