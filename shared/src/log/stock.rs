@@ -99,7 +99,7 @@ impl<S: Storage> Log<S> {
         let (Some(limits), Some(active)) = (self.limits, &self.active) else { return Ok(()) };
         let (base, most) = (active.base, limits.cap(room));
         let more = active.end + self.buffer.len() as u64;
-        if self.counted.is_some_and(|(counted, sealed)| counted == base && sealed + more <= most) {
+        if self.counted.is_some_and(|(before, sealed)| before == base && sealed + more <= most) {
             return Ok(());
         }
         let mut pieces = self.pieces()?;

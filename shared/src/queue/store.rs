@@ -41,17 +41,17 @@ impl<S: Storage> Queue<S> {
         self
     }
 
-    /// The same, with an end to its growth.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.log = self.log.with_limits(limits);
-        self
-    }
-
     /// The same, with segments of another size.
     #[must_use]
     pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
         self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
+    /// The same, with an end to its growth.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.log = self.log.with_limits(limits);
         self
     }
 

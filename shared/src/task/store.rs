@@ -55,17 +55,17 @@ impl<S: Storage> TaskStore<S> {
         Self { storage, dir: dir.clone(), log, fold, shown: None }
     }
 
-    /// The same board with another promise about power loss.
-    #[must_use]
-    pub fn with_durability(mut self, durability: Durability) -> Self {
-        self.log = self.log.with_durability(durability);
-        self
-    }
-
     /// The same, with segments of another size.
     #[must_use]
     pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
         self.log = self.log.with_segment_bytes(bytes);
+        self
+    }
+
+    /// The same board with another promise about power loss.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.log = self.log.with_durability(durability);
         self
     }
 

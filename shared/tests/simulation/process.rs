@@ -295,6 +295,7 @@ pub(crate) fn take(
 ) {
     for arrival in arrivals {
         match arrival {
+            // Nothing expires here; were it so, it would have been seen all the same.
             Arrival::Message(message) | Arrival::Expired(message) => {
                 ledger.read(name, message.seq.0, &message.draft.id);
                 push(state, "seen", json!(message.seq.0));
