@@ -81,7 +81,8 @@ pub(super) fn run(context: &Context, settings: &Settings) -> Result<u8> {
 
 /// Whether waiting is over, as far as the registry of this very supervisor says.
 fn judge(look: Look, pid: u32, settings: &Settings) -> Option<Outcome> {
-    if !matches!(look.header.supervisor, Supervisor::Running { pid: running, .. } if running == pid) {
+    let holds = matches!(look.header.supervisor, Supervisor::Running { pid: running, .. } if running == pid);
+    if !holds || look.written_by != Some(pid) {
         return None;
     }
     let wanted = |id| look.rows.iter().find(|shown| shown.row.instance_id == id);

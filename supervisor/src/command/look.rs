@@ -18,6 +18,8 @@ pub(super) struct Look {
     pub(super) header: Header,
     /// The instances.
     pub(super) rows: Vec<Shown>,
+    /// The supervisor that wrote these rows; the lock may have a new holder already.
+    pub(super) written_by: Option<u32>,
 }
 
 impl Look {
@@ -61,8 +63,9 @@ pub(super) fn look(store: &Store) -> Result<Look> {
         troubles,
         now,
     };
+    let written_by = registry.supervisor.as_ref().and_then(|row| row.pid);
     let rows = registry.instances.into_iter().map(|row| shown(store, row, supervised)).collect();
-    Ok(Look { header, rows })
+    Ok(Look { header, rows, written_by })
 }
 
 /// The registry, or the last good one.

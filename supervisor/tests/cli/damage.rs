@@ -58,7 +58,8 @@ fn s13_whatever_file_is_damaged_a_fleet_starts_again_and_nothing_is_lost() {
     let said = folder.run(&["memory", "get", "kept"]);
     assert_eq!((said.code, said.out.trim()), (0, "1"), "{}", said.err);
     let inbox = folder.json(&["inbox", "a"]);
-    assert_eq!(inbox["messages"][0]["content"], "kept");
+    let messages = inbox["messages"].as_array().unwrap();
+    assert!(messages.iter().any(|message| message["content"] == "kept"), "{inbox}");
 }
 
 #[test]
