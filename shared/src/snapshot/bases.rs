@@ -1,9 +1,10 @@
 //! Earlier revisions of one document, so that what a hand changed in one of them can be told from what others wrote since.
 //!
-//! Files: `.tachi/backup/<document>/<rev>.json`, each as the document was written with that revision; the newest [`KEPT`],
-//! fewer of a large document. Written after the document, under its lock, and not synced: they are needed only while
+//! Files: `.tachi/backup/<document>/<boot>-<rev>.json`, each as the document was written with that revision; the newest
+//! [`KEPT`], fewer of a large document. Written after the document, under its lock, and not synced: they are needed only while
 //! an editor is open. A crash may leave the newest one out; then the one before it serves as well, because what both sides
-//! have is no difference.
+//! have is no difference. A power loss may keep them and take the document back: those of another boot count for nothing,
+//! or the document would look like an edit of itself.
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +22,13 @@ const ROOM: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Bases {
     dir: PathBuf,
+    /// What the names of this boot begin with.
+    boot: String,
 }
 
 impl Bases {
-    pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+    pub(super) fn new(dir: PathBuf, boot_id: &str) -> Self {
+        Self { dir, boot: format!("{boot_id}-") }
     }
 
     /// The newest revision kept; 0 if there is none.
@@ -46,22 +49,31 @@ impl Bases {
         place(storage, tmp, &self.path(rev), bytes, Sync::Skip)?;
         let count = (ROOM / bytes.len().max(1)).clamp(1, KEPT);
         let kept = self.list(storage);
-        for old in kept.iter().take(kept.len().saturating_sub(count)) {
+        let old = kept.iter().take(kept.len().saturating_sub(count)).map(|old| self.path(*old));
+        for path in old.chain(self.of_other_boots(storage)) {
             // One too many costs space only.
-            let _ = storage.remove(&self.path(*old));
+            let _ = storage.remove(&path);
         }
         Ok(())
     }
 
     fn path(&self, rev: u64) -> PathBuf {
-        self.dir.join(format!("{rev}.json"))
+        self.dir.join(format!("{}{rev}.json", self.boot))
     }
 
     fn list<S: Storage>(&self, storage: &S) -> Vec<u64> {
         let names = storage.list(&self.dir).unwrap_or_default();
-        let mut revs: Vec<u64> =
-            names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
+        let mut revs: Vec<u64> = names.iter().filter_map(|name| self.rev(name)).collect();
         revs.sort_unstable();
         revs
+    }
+
+    fn rev(&self, name: &str) -> Option<u64> {
+        name.strip_prefix(&self.boot)?.strip_suffix(".json")?.parse().ok()
+    }
+
+    fn of_other_boots<S: Storage>(&self, storage: &S) -> Vec<PathBuf> {
+        let names = storage.list(&self.dir).unwrap_or_default();
+        names.iter().filter(|name| self.rev(name).is_none()).map(|name| self.dir.join(name)).collect()
     }
 }

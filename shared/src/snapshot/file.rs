@@ -15,6 +15,8 @@ use crate::os::{Disk, Handle, Stat, Storage};
 pub const GRACE: Duration = Duration::from_secs(2);
 /// Between two looks at a file that does not parse.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// A reader that is overtaken by writers looks again this often.
+const OVERTAKEN: u32 = 16;
 /// A single writer that replaces often refreshes the backup at most this often.
 const BACKUP_EVERY: Duration = Duration::from_secs(1);
 
@@ -80,7 +82,7 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
     /// The same file with earlier revisions kept in `dir`, for merging what hands edit.
     #[must_use]
     pub fn with_bases(mut self, dir: PathBuf) -> Self {
-        self.bases = Some(Bases::new(dir));
+        self.bases = Some(Bases::new(dir, &self.storage.boot_id()));
         self
     }
 
@@ -105,9 +107,7 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
             Err(error) => return Err(Error::io("look at", &self.path, error)),
         };
         if !self.judged.as_ref().is_some_and(|(judged, _)| same_file(judged, &stat)) {
-            // The stat is older than the bytes: if the file changes in between, the next look judges it again.
-            let refusal = self.judge()?;
-            self.judged = Some((stat, refusal));
+            self.judged = Some(self.judge_settled(stat)?);
         }
         match (&self.judged, &self.good) {
             (Some((_, Some(refusal))), _) => {
@@ -227,6 +227,21 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
     fn age(&self, stat: &Stat) -> Duration {
         let written = i64::try_from(stat.mtime_ns / 1_000_000_000).unwrap_or_default();
         crate::clock::Timestamp::from_unix(written).age(self.storage.now().wall)
+    }
+
+    /// Judges the file until the judgement fits what lies there. Readers take no lock: a revision written between our reading
+    /// and our look at what is known makes the bytes in hand look like an old edit, but the file is another one by then.
+    fn judge_settled(&mut self, mut stat: Stat) -> Result<(Stat, Option<Refusal>)> {
+        for _ in 0..OVERTAKEN {
+            // The stat is older than the bytes: if the file changes in between, the next look judges it again.
+            let refusal = self.judge()?;
+            let is_stale = refusal.as_ref().is_some_and(|refusal| refusal.stale);
+            match self.storage.stat(&self.path) {
+                Ok(now) if is_stale && !same_file(&now, &stat) => stat = now,
+                _ => return Ok((stat, refusal)),
+            }
+        }
+        Ok((stat, self.judge()?))
     }
 
     /// Judges the file as it is now; a good one becomes the last good state.

@@ -215,9 +215,6 @@ impl Start<'_> {
                 Ok(Loaded::Good(memory)) if memory.rev >= last_rev => last_rev = memory.rev,
                 Ok(Loaded::Missing) if last_rev == 0 => {}
                 Err(_) => {}
-                // Known weakness (seed 1642): a writer killed between the copy and the file makes the file look edited from
-                // an old revision. The state in force is whole; the report is wrong.
-                Ok(Loaded::Fallback(..)) => {}
                 other => {
                     inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name));
                 }
