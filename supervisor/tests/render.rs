@@ -46,8 +46,8 @@ fn death(signal: &str, ago: i64) -> Value {
 fn header() -> Header {
     Header {
         supervisor: Supervisor::Running { pid: 4200, since: at(190) },
-        state: "/work/state".to_owned(),
-        workspace: Some("/work".to_owned()),
+        state: "/data/state".to_owned(),
+        workspace: Some("/data".to_owned()),
         containment: "subreaper".to_owned(),
         progress: Some(Progress { done: 312, total: 1024 }),
         latched: None,
@@ -99,7 +99,7 @@ fn c01_status_fits_a_wide_terminal() {
     check(
         &render::status(&header(), &shown(&four()), 200),
         &[
-            "supervisor 4200, up 3m10s, state /work/state, workspace /work, containment subreaper, surveyed 312/1,024 files",
+            "supervisor 4200, up 3m10s, state /data/state, workspace /data, containment subreaper, surveyed 312/1,024 files",
             "ID          ROLE         STATE       PID   UPTIME  RESTARTS  LAST-DEATH  DOING",
             "instance_1  explorer     ready       4201  3m07s   0         -           surveying shared/src/ (12/40)",
             "instance_2  builder      ready       4310  3s      1         SIGKILL 3s  Waiting",
@@ -116,7 +116,7 @@ fn c01_status_fits_80_columns() {
     check(
         &render::status(&header(), &shown(&four()[..3]), 80),
         &[
-            "supervisor 4200, up 3m10s, state /work/state, workspace /work,",
+            "supervisor 4200, up 3m10s, state /data/state, workspace /data,",
             "  containment subreaper, surveyed 312/1,024 files",
             "ID          ROLE       STATE       PID   UPTIME  RESTARTS  LAST-DEATH  DOING",
             "instance_1  explorer   ready       4201  3m07s   0         -           surveyin~",
@@ -132,8 +132,8 @@ fn c01_status_fits_60_columns_by_dropping_from_the_right() {
     check(
         &render::status(&header(), &shown(&four()[..2]), 60),
         &[
-            "supervisor 4200, up 3m10s, state /work/state,",
-            "  workspace /work, containment subreaper,",
+            "supervisor 4200, up 3m10s, state /data/state,",
+            "  workspace /data, containment subreaper,",
             "  surveyed 312/1,024 files",
             "ID          ROLE      STATE  PID   UPTIME  RESTARTS",
             "instance_1  explorer  ready  4201  3m07s   0",
@@ -147,7 +147,7 @@ fn m03_a_healthy_fleet_shows_what_it_does_in_80_columns() {
     check(
         &render::status(&header(), &shown(&four()[..1]), 80),
         &[
-            "supervisor 4200, up 3m10s, state /work/state, workspace /work,",
+            "supervisor 4200, up 3m10s, state /data/state, workspace /data,",
             "  containment subreaper, surveyed 312/1,024 files",
             "ID          ROLE      STATE  PID   UPTIME  RESTARTS  DOING",
             "instance_1  explorer  ready  4201  3m07s   0         surveying shared/src/ (12/~",
@@ -171,7 +171,7 @@ fn without_a_supervisor_rows_tell_what_really_lives() {
     check(
         &render::status(&header, &rows, 200),
         &[
-            "no supervisor; last one (pid 4200, started 10m00s ago) is gone without a word, state /work/state, workspace /work",
+            "no supervisor; last one (pid 4200, started 10m00s ago) is gone without a word, state /data/state, workspace /data",
             "ID          ROLE       STATE                 PID   UPTIME  RESTARTS  LAST-DEATH  DOING",
             "instance_1  explorer   ready (unsupervised)  4201  3m07s   0         -           surveying shared/src/ (12/40)",
             "instance_2  builder    lost                  -     -       1         SIGKILL 3s  -",
@@ -193,7 +193,7 @@ fn m10_a_latched_stop_and_damaged_files_are_told_with_the_way_out() {
     check(
         &render::status(&header, &[], 200)[..],
         &[
-            "supervisor 4200, up 3m10s, state /work/state, workspace /work, containment subreaper, surveyed 312/1,024 files",
+            "supervisor 4200, up 3m10s, state /data/state, workspace /data, containment subreaper, surveyed 312/1,024 files",
             "no instances",
             "! registry.json:3:4: trailing comma; next: correct the file; the last good state stays in force",
             "! stop is latched (operator: too hot): nothing starts; next: tachi resume --all",
@@ -239,8 +239,8 @@ fn m03_the_live_screen_never_outgrows_the_terminal_and_shows_trouble_first() {
     check(
         &text,
         &[
-            "supervisor 4200, up 3m10s, state /work/state,",
-            "  workspace /work, containment subreaper,",
+            "supervisor 4200, up 3m10s, state /data/state,",
+            "  workspace /data, containment subreaper,",
             "  surveyed 312/1,024 files",
             "ID           ROLE      STATE   PID  UPTIME  RESTARTS",
             "instance_1   explorer  ready   1    3m07s   0",

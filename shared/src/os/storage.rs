@@ -64,6 +64,23 @@ pub trait Handle {
         Ok(Extent { size, nlink })
     }
 
+    /// The first `size` bytes, fewer if the file ends before.
+    ///
+    /// # Errors
+    /// As [`Handle::read_at`].
+    fn read_first(&self, size: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(rest, filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
     /// Where the last append of this handle ended: behind its bytes, wherever the end of the file was then.
     ///
     /// # Errors
@@ -191,15 +208,6 @@ pub trait Storage: Clone {
         if size > limit {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, filled as u64)? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        bytes.truncate(filled);
-        Ok(bytes)
+        file.read_first(size)
     }
 }

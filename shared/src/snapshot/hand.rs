@@ -84,8 +84,11 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         let path = self.path.clone();
         loop {
             let size = replaced.stat().context("look at", &path)?.size;
-            let bytes =
-                if size > D::LIMIT { Vec::new() } else { read(replaced, size).context("read", &path)? };
+            let bytes = if size > D::LIMIT {
+                Vec::new()
+            } else {
+                replaced.read_first(size).context("read", &path)?
+            };
             match parse::<D>(&path, &bytes) {
                 Ok(hand) => return self.take_crossed(&hand, &bytes),
                 Err(_) if self.storage.now().mono < deadline => self.storage.pause(LOOK_AGAIN),
@@ -133,18 +136,4 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         self.notes.push(format!("{reason}; kept as {}", kept.display()));
         Ok(())
     }
-}
-
-/// The first `size` bytes of an open file, fewer if it ends before.
-fn read<F: crate::os::Handle>(file: &F, size: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, filled as u64)? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
 }

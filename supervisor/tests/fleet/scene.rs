@@ -51,7 +51,7 @@ pub(crate) fn spec(k: u32) -> Spec {
 pub(crate) fn settings(n: u32) -> Settings {
     Settings {
         state: PathBuf::from("/state"),
-        workspace: PathBuf::from("/work"),
+        workspace: PathBuf::from("/data"),
         config: None,
         goal: None,
         specs: (1..=n).map(spec).collect(),
