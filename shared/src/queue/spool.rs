@@ -95,8 +95,9 @@ impl<S: Storage> View<S> {
                     Err(reason) => Import { refused: vec![(line, reason)], ..Import::default() },
                 };
                 self.refuse(&place, &import, done)?;
-                for (_, mut draft) in import.fresh {
-                    draft.id = format!("line.{segment}.{offset}.{}", drafts.len());
+                // Counted within the line: however much is read in one go, the same message gets the same id.
+                for (number, (_, mut draft)) in import.fresh.into_iter().enumerate() {
+                    draft.id = format!("line.{segment}.{offset}.{number}");
                     drafts.push(draft);
                 }
             }
