@@ -28,6 +28,7 @@
 mod active;
 mod append;
 mod cursor;
+mod entry;
 mod epoch;
 mod flusher;
 mod frame;
@@ -42,11 +43,12 @@ mod writer;
 
 pub use append::{Appended, LogWriter};
 pub use cursor::Cursor;
+pub use entry::{Entry, Gap};
 pub use epoch::EPOCH_STEP;
 pub use flusher::Flusher;
 pub use limits::{Limits, Room, WhenFull};
 pub use newest::newest;
-pub use reader::{Entry, Gap, LogReader};
+pub use reader::LogReader;
 pub use retention::{Piece, Standing, expendable, sacrificed, slowest};
 pub use writer::{Durability, Log};
 

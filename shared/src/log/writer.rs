@@ -127,7 +127,7 @@ impl<S: Storage> Log<S> {
     /// [`crate::Error::Io`]; nothing is stored then.
     /// [`crate::Error::StoredInPart`]: names the records that are not stored; the others are.
     /// [`crate::Error::DurabilityUnknown`]: stored, but the sync failed.
-    pub fn append<R: AsRef<str>>(&mut self, records: &[R], wait: Duration) -> Result<Appended> {
+    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R], wait: Duration) -> Result<Appended> {
         self.locked(wait, |writer| writer.append(records))
     }
 
@@ -135,7 +135,7 @@ impl<S: Storage> Log<S> {
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub fn append_to<R: AsRef<str>>(
+    pub fn append_to<R: AsRef<[u8]>>(
         &mut self,
         room: Room,
         records: &[R],

@@ -236,7 +236,7 @@ fn b07b_only_a_human_message_or_a_question_is_answered() {
         "?",
     ] {
         let mut turn = resting();
-        let event = arrived(vec![arrival(1, "b", "a", MessageKind::from(kind.to_owned()))], 1);
+        let event = arrived(vec![arrival(1, "b", "a", MessageKind::from(kind))], 1);
         check(&mut turn, event, at(1), "");
         assert_eq!(turn.file.inbox.as_ref().unwrap().seq, Seq(1));
         check(&mut turn, Event::Tick, at(2), "read look");
