@@ -119,7 +119,7 @@ impl<S: Storage> Queue<S> {
         }
         // A message of a sender that was killed may lack its newline alone: nobody sees it, and the next writer makes it
         // whole. Sent again before that, it would be there twice.
-        self.log.locked(wait, |writer| writer.end())?;
+        self.make_whole(wait)?;
         let mut missing: Vec<&Draft> = drafts.iter().collect();
         let mut reader = self.log.reader(since.clone());
         loop {
@@ -142,6 +142,11 @@ impl<S: Storage> Queue<S> {
         }
         let missing: Vec<Draft> = missing.into_iter().cloned().collect();
         self.send(&missing, wait).map(Some)
+    }
+
+    /// Makes the end of the queue whole, as any sender does before it appends.
+    pub(super) fn make_whole(&mut self, wait: Duration) -> Result<()> {
+        self.log.locked(wait, |writer| writer.end().map(drop))
     }
 
     /// Where every reader stands.
@@ -308,7 +313,7 @@ impl<S: Storage> Inbox<S> {
 }
 
 /// A line as a message; its position is the log's, whatever the line says.
-fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
+pub(super) fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
     let mut draft: Draft = serde_json::from_str(line)?;
     draft.extra.remove("seq");
     Ok(Message { seq, draft })
