@@ -25,6 +25,7 @@
 
 mod active;
 mod cursor;
+pub mod dead_letter;
 mod epoch;
 mod flusher;
 mod frame;
@@ -38,6 +39,7 @@ mod tail;
 mod writer;
 
 pub use cursor::Cursor;
+pub use dead_letter::DeadLetter;
 pub use epoch::EPOCH_STEP;
 pub use flusher::Flusher;
 pub use limits::{Limits, Room, WhenFull};
