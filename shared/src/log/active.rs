@@ -41,7 +41,6 @@ impl<S: Storage> Log<S> {
 
     /// Opens the newest segment, repairs its end and learns the last number.
     fn reopen(&mut self) -> Result<()> {
-        self.active = None;
         let known = if self.boot_checked { None } else { self.epoch.get(&self.storage, self.topic)? };
         let Some(base) = segment::list(&self.storage, &self.dir)?.pop() else {
             // Never written, or everything was deleted by hand: then numbers go on above all that could have been given.

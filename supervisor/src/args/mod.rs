@@ -12,7 +12,7 @@ use tachi_shared::id::InstanceId;
 
 use crate::settings::time;
 
-pub use talk::{Inbox, Memory, MemoryAction, Search, Send, Stream, Urgency};
+pub use talk::{Edit, Editable, Inbox, Memory, MemoryAction, Search, Send, Stream, Urgency};
 
 /// Runs a team of agent processes on this machine and lets them work together through plain files.
 #[derive(Debug, Parser)]
@@ -90,6 +90,15 @@ pub enum Verb {
     /// Replace instances by new processes
     #[command(after_help = "Examples:\n  tachi restart instance_1\n  tachi restart all --timeout 60s")]
     Restart(Targets),
+    /// Replace instances one after the other, each only once the one before is ready again
+    #[command(
+        after_help = "Ends at the first that does not come back; the rest is not touched. Goes on in the supervisor when \
+        you leave.\n\nExamples:\n  tachi rolling builder\n  tachi rolling all --timeout 30m"
+    )]
+    Rolling(Rolling),
+    /// Forget what failures have cost: counters, waits, given up; who is down because of them starts
+    #[command(after_help = "Examples:\n  tachi reset instance_2\n  tachi reset all")]
+    Reset(Targets),
     /// Send a signal; the instance comes back
     #[command(after_help = "Examples:\n  tachi kill instance_2\n  tachi kill -s TERM instance_2")]
     Kill(Kill),
@@ -137,9 +146,17 @@ pub enum Verb {
     /// What the team knows: findings, decisions, learnings, facts
     #[command(
         after_help = "Examples:\n  tachi memory list findings\n  tachi memory add decision 'we keep JSON'\n  \
-        tachi memory set release '{\"version\": 2}'\n  tachi memory get release\n  tachi memory search json"
+        tachi memory set release '{\"version\": 2}'\n  tachi memory get release\n  tachi memory search json\n  tachi memory search --kind decision --since \
+        2d --until 1d"
     )]
     Memory(Memory),
+    /// Edit the memory, or who is wanted how, with your editor: checked before it counts, merged with what others write
+    #[command(
+        after_help = "The editor is VISUAL, else EDITOR, else vi. Of the registry only `desired` of a row is an input: \
+        running, paused or stopped.\n\nExamples:\n  tachi edit memory\n  tachi edit registry\n  EDITOR='code --wait' tachi \
+        edit memory\n  EDITOR='sed -i s/staging/production/' tachi edit memory"
+    )]
+    Edit(Edit),
     /// Check the configuration and show what it amounts to
     #[command(
         after_help = "Examples:\n  tachi check\n  tachi check --config infrastructure/tachi.example.toml"
@@ -228,6 +245,17 @@ pub struct Targets {
     pub targets: Vec<String>,
     /// How long to wait
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `rolling`.
+#[derive(Debug, Args)]
+pub struct Rolling {
+    /// Instance id, role, glob, or `all`
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How long to wait for all of them; the supervisor goes on behind it
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time::parse)]
     pub timeout: Duration,
 }
 
