@@ -112,3 +112,33 @@ fn s20_s23_16_after_more_changes_than_the_watcher_can_hold_nothing_is_missed() {
     // And the watcher goes on.
     stage.ask(&["restart", "a"]);
 }
+
+/// How often the main thread of a process went to sleep.
+fn sleeps(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn s30_a_hundred_writes_in_a_moment_wake_the_supervisor_a_few_times_and_others_see_the_last_at_once() {
+    let mut stage = Stage::sleepers(&["a"]);
+    let supervisor = stage.up_and_ready(1);
+    stage.wait_for_quiet();
+    let mut memory = Store::open(&stage.state()).unwrap().memory();
+    let before = sleeps(supervisor);
+    let begin = Instant::now();
+    for n in 0..100 {
+        memory.set_fact("n", serde_json::json!(n)).unwrap();
+    }
+    let took = begin.elapsed();
+    let written = Instant::now();
+    assert_eq!(stage.tachi(&["memory", "get", "n"]).stdout, b"99\n");
+    println!("100 writes in {took:?}, seen after {:?}", written.elapsed());
+    assert!(written.elapsed() < Duration::from_millis(500), "{:?}", written.elapsed());
+    // The last look is over some seconds after the last hint; nothing of it may have caused another.
+    stage.wait("quiet again", |_| (written.elapsed() > Duration::from_secs(2)).then_some(()));
+    let woken = sleeps(supervisor) - before;
+    println!("woken {woken} times");
+    assert!(woken < 20, "woken {woken} times");
+}
