@@ -38,6 +38,7 @@ mod spawn;
 mod table;
 mod thaw;
 mod tree;
+mod unreadable;
 
 pub use hold::hold;
 pub use run_loop::supervise;
