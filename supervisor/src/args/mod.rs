@@ -90,6 +90,15 @@ pub enum Verb {
     /// Replace instances by new processes
     #[command(after_help = "Examples:\n  tachi restart instance_1\n  tachi restart all --timeout 60s")]
     Restart(Targets),
+    /// Replace instances one after the other, each only once the one before is ready again
+    #[command(
+        after_help = "Ends at the first that does not come back; the rest is not touched. Goes on in the supervisor when \
+        you leave.\n\nExamples:\n  tachi rolling builder\n  tachi rolling all --timeout 30m"
+    )]
+    Rolling(Rolling),
+    /// Forget what failures have cost: counters, waits, given up; who is down because of them starts
+    #[command(after_help = "Examples:\n  tachi reset instance_2\n  tachi reset all")]
+    Reset(Targets),
     /// Send a signal; the instance comes back
     #[command(after_help = "Examples:\n  tachi kill instance_2\n  tachi kill -s TERM instance_2")]
     Kill(Kill),
@@ -236,6 +245,17 @@ pub struct Targets {
     pub targets: Vec<String>,
     /// How long to wait
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `rolling`.
+#[derive(Debug, Args)]
+pub struct Rolling {
+    /// Instance id, role, glob, or `all`
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How long to wait for all of them; the supervisor goes on behind it
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time::parse)]
     pub timeout: Duration,
 }
 

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::printer;
 use super::{
     check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages, pause,
-    restart, resume, scale, send, start, status, stop, up, why,
+    reset, restart, resume, rolling, scale, send, start, status, stop, up, why,
 };
 use crate::args::{Cli, Color, Verb};
 use crate::error::{Error, Result, exit};
@@ -54,6 +54,8 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Start(args) => start::run(&context, args),
         Verb::Stop(args) => stop::run(&context, args),
         Verb::Restart(args) => restart::run(&context, args),
+        Verb::Rolling(args) => rolling::run(&context, args),
+        Verb::Reset(args) => reset::run(&context, args),
         Verb::Kill(args) => kill::run(&context, args),
         Verb::Scale(args) => scale::run(&context, args),
         Verb::Pause(args) => pause::run(&context, args),

@@ -1,8 +1,8 @@
 //! The supervisor's mind: `next(fleet, event, now) -> actions`. Pure: no file, clock, process or environment in here.
 //!
 //! `state` what is known, `event` what can happen, `action` what can be asked for, `next` the one function between them.
-//! Its parts by subject: `begin` (taking a directory, adoption), `start`, `stop`, `death`, `settle`, `command`, `reply`, `scale`,
-//! `watchdog`. Rules that need no fleet: `restart` (backoff and limits), `brake` (many failing alike).
+//! Its parts by subject: `begin` (taking a directory, adoption), `start`, `stop`, `death`, `settle`, `command`, `reply`, `rolling`,
+//! `scale`, `watchdog`. Rules that need no fleet: `restart` (backoff and limits), `brake` (many failing alike).
 //! What others read: `rows` (the registry), `why` (one sentence per state), `words`.
 //!
 //! Invariants, checked over random histories in `tests/fleet`: never two live incarnations of one instance; a requested
@@ -18,6 +18,7 @@ mod next;
 pub mod phase;
 mod reply;
 pub mod restart;
+mod rolling;
 mod rows;
 mod scale;
 mod settle;

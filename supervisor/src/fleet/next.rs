@@ -104,6 +104,7 @@ impl<'a> Step<'a> {
 
     fn finish(mut self) -> Vec<Action> {
         self.watch_probe();
+        self.roll();
         self.answer_pending();
         self.leave_when_empty();
         let exits = self.last.iter().any(|action| matches!(action, Action::Exit(_)));

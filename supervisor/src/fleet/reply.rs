@@ -45,9 +45,11 @@ pub(super) enum Goal {
     Working,
     /// Idling, or not there.
     Idle,
+    /// What it cost is forgotten: true at once.
+    Cleared,
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Open,
     Met(String),
     Missed(String),
@@ -55,15 +57,16 @@ enum Outcome {
 
 impl Goal {
     /// How it stands; a goal that somebody else's wish has overtaken is missed.
-    fn look(self, fleet: &Fleet, id: &InstanceId) -> Outcome {
+    pub(super) fn look(self, fleet: &Fleet, id: &InstanceId) -> Outcome {
         let Some(instance) = fleet.get(id) else {
             return match self {
-                Self::Down | Self::Idle => Outcome::Met("left the fleet".to_owned()),
+                Self::Down | Self::Idle | Self::Cleared => Outcome::Met("left the fleet".to_owned()),
                 Self::Ready { .. } | Self::Working => Outcome::Missed("left the fleet".to_owned()),
             };
         };
         let up = format!("ready as start {}", instance.incarnation);
         match (self, &instance.phase) {
+            (Self::Cleared, _) => Outcome::Met("its failures are forgotten".to_owned()),
             (Self::Down, Phase::Down(_) | Phase::Failed { .. }) => Outcome::Met("stopped".to_owned()),
             (Self::Down, _) if fleet.wants_up(instance) => Outcome::Missed("is wanted up again".to_owned()),
             (Self::Down, _) => Outcome::Open,
@@ -128,6 +131,7 @@ impl Step<'_> {
 
     /// Answers whoever still waits: the supervisor leaves.
     pub(super) fn abandon_pending(&mut self) {
+        self.abandon_rolling();
         for pending in std::mem::take(&mut self.fleet.pending) {
             self.give_up(pending, 1, "the supervisor is leaving".to_owned());
         }

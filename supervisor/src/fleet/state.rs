@@ -15,6 +15,7 @@ use super::brake::Brake;
 use super::phase::{Alive, Cause, Emptying, Mode, Phase, Rest};
 use super::reply::Pending;
 use super::restart::History;
+use super::rolling::Rolling;
 use crate::settings::{Settings, Spec};
 
 /// The whole fleet.
@@ -38,6 +39,8 @@ pub struct Fleet {
     pub(super) ending: Ending,
     /// Commands whose wish is not true yet.
     pub(super) pending: Vec<Pending>,
+    /// A rolling restart on its way.
+    pub(super) rolling: Option<Rolling>,
     /// Last incarnation of instances that were removed: a number is never handed out twice.
     pub(super) retired: BTreeMap<InstanceId, Incarnation>,
     /// When the last event was taken.

@@ -11,6 +11,7 @@ mod adoption;
 mod commands;
 mod random;
 mod restarts;
+mod rolling;
 mod scene;
 mod silence;
 mod stops;

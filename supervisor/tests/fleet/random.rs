@@ -34,7 +34,9 @@ fn fleet_of(dice: &mut Dice) -> Settings {
 fn verb(world: &mut World) -> Verb {
     let target = if world.dice.chance(20) { "all".to_owned() } else { world.some_id().to_string() };
     let targets = vec![target];
-    match world.dice.below(12) {
+    match world.dice.below(14) {
+        12 => Verb::Rolling { targets },
+        13 => Verb::Reset { targets },
         0..3 => Verb::Start { targets },
         3..6 => Verb::Stop { targets },
         6..8 => Verb::Restart { targets },

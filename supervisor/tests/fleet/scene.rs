@@ -185,6 +185,8 @@ fn verb(words: &[&str]) -> Verb {
         ["start", targets @ ..] => Verb::Start { targets: names(targets) },
         ["stop", targets @ ..] => Verb::Stop { targets: names(targets) },
         ["restart", targets @ ..] => Verb::Restart { targets: names(targets) },
+        ["rolling", targets @ ..] => Verb::Rolling { targets: names(targets) },
+        ["reset", targets @ ..] => Verb::Reset { targets: names(targets) },
         ["pause", targets @ ..] => Verb::Pause { targets: names(targets) },
         ["resume", targets @ ..] => Verb::Resume { targets: names(targets) },
         ["kill", signal, targets @ ..] => {

@@ -152,9 +152,10 @@ impl World {
     /// Instances a person starts with this event.
     fn by_hand(&self, event: &Event) -> BTreeSet<InstanceId> {
         match event {
-            Event::Command { verb: Verb::Start { targets } | Verb::Restart { targets }, .. } => {
-                self.meant(targets)
-            }
+            Event::Command {
+                verb: Verb::Start { targets } | Verb::Restart { targets } | Verb::Reset { targets },
+                ..
+            } => self.meant(targets),
             Event::Command { verb: Verb::Pause { targets }, .. } => {
                 let stopped = |id: &InstanceId| self.kept_down.contains(id);
                 self.meant(targets).into_iter().filter(stopped).collect()

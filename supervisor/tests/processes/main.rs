@@ -12,6 +12,7 @@
 
 mod adoption;
 mod busy;
+mod crowd;
 mod deaths;
 mod doors;
 mod leftovers;
