@@ -29,9 +29,12 @@ fn later() -> Now {
     Now { wall: now.wall.after(ahead), mono: now.mono.after(ahead) }
 }
 
+/// Tries one input.
+pub(crate) type Property = fn(&[u8]);
+
 /// The targets of `shared/fuzz/` by name. Inputs that need more than bytes have it in their last ones, so that plain files
 /// serve as corpus.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub(crate) const TARGETS: [(&str, Property); 5] = [
     ("records", records),
     ("repair", logs::repaired),
     ("resume", resume),
