@@ -67,7 +67,7 @@ pub enum Color {
 pub enum Verb {
     /// Start a fleet and watch over it
     #[command(after_help = "Examples:\n  tachi up 4\n  tachi up 8 --workspace ~/src/project --detach\n  \
-        tachi up --role explorer=3 --role builder=1")]
+        tachi up --role explorer=3 --role builder=1\n  tachi up --config jobs.toml --until all-jobs-done")]
     Up(Up),
     /// End everything: instances, then the supervisor
     #[command(after_help = "Examples:\n  tachi down\n  tachi down --timeout 60s")]
@@ -199,6 +199,9 @@ pub struct Up {
     /// Return when all are ready; the fleet stays
     #[arg(long)]
     pub detach: bool,
+    /// When the run is over by itself; exit code 1 if an instance was given up
+    #[arg(long, value_name = "CONDITION", default_value = "stopped")]
+    pub until: Until,
     /// Keep a stop that is latched (for service units)
     #[arg(long)]
     pub keep_stop: bool,
@@ -208,6 +211,18 @@ pub struct Up {
     /// We are the process behind --detach.
     #[arg(long, hide = true)]
     pub detached: bool,
+}
+
+/// `--until` of `up`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// When it is stopped.
+    #[default]
+    Stopped,
+    /// When every job (restart = "job") has succeeded or was given up.
+    AllJobsDone,
+    /// When the first instance is given up.
+    AnyFailed,
 }
 
 /// `down`.

@@ -6,7 +6,7 @@
 //! for a lock, a process, a terminal or a pipe.
 //!
 //! Processes: `table` who is led, `spawn` start, `reap` death, `tree` what a dead leader left, `adopt` what an earlier
-//! supervisor left, `beat` what instances say, `hold` the parent of a foreign command.
+//! supervisor left, `beat` what instances say, `hold` the parent of a foreign command, `probe` when that is ready.
 //! Outside: `poll` and `signals` what is waited for, `door` files that hands place, `registry_writer` and `journal` what
 //! is written down, `retired` who left, `house` views, `screen` the terminal, `rotate` log files that stay small.
 //! Deliberately absent: decisions about instances. They are made in `fleet/`.
@@ -26,6 +26,7 @@ mod keep;
 mod mark;
 mod output;
 mod poll;
+mod probe;
 mod reap;
 mod registry_writer;
 mod retired;

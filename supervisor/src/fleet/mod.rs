@@ -1,7 +1,7 @@
 //! The supervisor's mind: `next(fleet, event, now) -> actions`. Pure: no file, clock, process or environment in here.
 //!
 //! `state` what is known, `event` what can happen, `action` what can be asked for, `next` the one function between them.
-//! Its parts by subject: `begin` (taking a directory, adoption), `start`, `stop`, `death`, `settle`, `command`, `reply`, `rolling`,
+//! Its parts by subject: `begin` (taking a directory, adoption), `start`, `stop`, `needs`, `death`, `settle`, `command`, `reply`, `rolling`,
 //! `scale`, `watchdog`. Rules that need no fleet: `restart` (backoff and limits), `brake` (many failing alike).
 //! What others read: `rows` (the registry), `why` (one sentence per state), `words`.
 //!
@@ -14,6 +14,7 @@ mod brake;
 mod command;
 mod death;
 pub mod event;
+mod needs;
 mod next;
 pub mod phase;
 mod reply;

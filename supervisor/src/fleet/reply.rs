@@ -79,6 +79,7 @@ impl Goal {
             (Self::Working, _) if instance.desired == Desired::Paused => {
                 Outcome::Missed("is to be paused again".to_owned())
             }
+            (_, Phase::Waiting(wait)) if wait.hopeless => Outcome::Missed(wait.reason.clone()),
             (_, Phase::Failed { reason }) => Outcome::Missed(format!("failed: {reason}")),
             (_, Phase::Down(Rest::Finished(reason))) => Outcome::Met(reason.clone()),
             (Self::Working, Phase::Down(_)) => Outcome::Met("not running".to_owned()),

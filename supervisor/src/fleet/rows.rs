@@ -66,7 +66,8 @@ fn reason(fleet: &Fleet, instance: &Instance) -> Option<String> {
             Cause::Stop(cause) => Some(wish(cause, instance)),
             _ => Some("it died; the rest of its processes are being ended first".to_owned()),
         },
-        Phase::Spawning { .. } | Phase::Alive(_) => None,
+        Phase::Waiting(wait) => Some(wait.reason.clone()),
+        Phase::Spawning { .. } | Phase::Alive(_) => fleet.held_up(instance),
     }
 }
 
@@ -78,6 +79,7 @@ fn wish(cause: StopCause, instance: &Instance) -> String {
         StopCause::Scale => format!("fewer of its role are wanted; it is killed after {grace}"),
         StopCause::Down => format!("the supervisor is leaving; it is killed after {grace}"),
         StopCause::Latch => format!("stop is latched; it is killed after {grace}"),
+        StopCause::Needs => format!("what it needs was given up; it is killed after {grace}"),
         StopCause::Watchdog => "it was silent for too long and is being killed".to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 //! [`Phase::Stopping`]; remains of one may exist in [`Phase::Emptying`]; in every other phase there is nothing, and only
 //! from those a start is allowed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use tachi_shared::clock::{Mono, Timestamp};
@@ -12,11 +12,11 @@ use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Death, Desired, Kind, Status};
 
 use super::brake::Brake;
-use super::phase::{Alive, Cause, Emptying, Mode, Phase, Rest};
+use super::phase::{Alive, Cause, Emptying, Mode, Phase, Rest, StopCause, Wait};
 use super::reply::Pending;
 use super::restart::History;
 use super::rolling::Rolling;
-use crate::settings::{Settings, Spec};
+use crate::settings::{Settings, Spec, Until};
 
 /// The whole fleet.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,12 @@ pub struct Fleet {
     pub(super) ending: Ending,
     /// Commands whose wish is not true yet.
     pub(super) pending: Vec<Pending>,
+    /// Those that wait for others, by id.
+    pub(super) waiting: BTreeSet<InstanceId>,
+    /// Those that are to end once nobody who needs them is left, and why.
+    pub(super) put_off: BTreeMap<InstanceId, StopCause>,
+    /// When the run is over by itself.
+    pub(super) until: Until,
     /// A rolling restart on its way.
     pub(super) rolling: Option<Rolling>,
     /// Last incarnation of instances that were removed: a number is never handed out twice.
@@ -61,6 +67,7 @@ impl Fleet {
             specs: settings.specs.clone(),
             templates: settings.roles.clone(),
             brake: Brake::new(settings.brake),
+            until: settings.until,
             ..Self::default()
         }
     }
@@ -215,8 +222,8 @@ impl Instance {
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.phase {
-            Phase::Down(_) => Status::Stopped,
-            Phase::Spawning { .. } => Status::Starting,
+            Phase::Down(_) | Phase::Waiting(Wait { hopeless: true, .. }) => Status::Stopped,
+            Phase::Spawning { .. } | Phase::Waiting(_) => Status::Starting,
             Phase::Alive(_) if self.paused() => Status::Paused,
             Phase::Alive(alive) => match alive.mode {
                 Mode::Frozen => Status::Frozen,

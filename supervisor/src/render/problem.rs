@@ -72,6 +72,9 @@ fn of_row(shown: &Shown) -> Option<Problem> {
             row.pid.map_or_else(|| format!("tachi restart {id}"), |pid| format!("kill -CONT {pid}")),
             false,
         ),
+        Status::Stopped if shown.supervised && waits(row.reason.as_deref()) => {
+            (format!("{id} is down{}", reason()), format!("tachi why {id}"), false)
+        }
         Status::Lost if row.desired != Desired::Stopped => {
             let next = if shown.supervised { format!("tachi restart {id}") } else { "tachi up".to_owned() };
             (format!("{id} is gone and nobody saw how"), next, true)
@@ -79,4 +82,9 @@ fn of_row(shown: &Shown) -> Option<Problem> {
         _ => return None,
     };
     Some(Problem { instance: Some(id.to_string()), text, next, grave })
+}
+
+/// Whether the reason is that something it needs is not there.
+fn waits(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.starts_with("it waits for "))
 }

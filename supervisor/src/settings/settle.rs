@@ -11,7 +11,7 @@ use tachi_shared::store::Store;
 
 use super::file::{Brake, ConfigFile};
 use super::instance::{Builder, Origin};
-use super::{OnLoss, Settings, backend, lint, load, surroundings};
+use super::{OnLoss, RestartPolicy, Settings, Spec, Until, backend, lint, load, needs, surroundings};
 use crate::args;
 use crate::error::{Error, Result};
 
@@ -71,11 +71,11 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
         return Err(too_many(&specs.len().to_string()));
     }
     let templates = builder.templates(&roles)?;
+    needs::check(&specs, &templates, &origin)?;
     let settings = Settings {
         state,
         config: origin.path.clone(),
         goal: up.goal.clone().or_else(|| fleet.goal.clone()).filter(|goal| !goal.trim().is_empty()),
-        specs,
         roles: templates,
         on_supervisor_loss: fleet.on_supervisor_loss.unwrap_or(OnLoss::Continue),
         brake: fleet.brake != Some(Brake::None),
@@ -83,7 +83,9 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
         limits: limits(&origin)?,
         allow_network_fs: up.allow_network_fs,
         keep_stop: up.keep_stop,
+        until: until(up, &specs)?,
         workspace,
+        specs,
     };
     let warnings = lint::unreachable_limits(&settings.specs);
     Ok(Settled { settings, warnings })
@@ -140,6 +142,19 @@ fn limits(origin: &Origin) -> Result<Limits> {
         }
     };
     origin.file.store.settle(durability).map_err(|(span, reason, hint)| origin.refuse(span, &reason, hint))
+}
+
+fn until(up: &args::Up, specs: &[Spec]) -> Result<Until> {
+    let until = match up.until {
+        args::Until::Stopped => Until::Stopped,
+        args::Until::AllJobsDone => Until::AllJobsDone,
+        args::Until::AnyFailed => Until::AnyFailed,
+    };
+    if until == Until::AllJobsDone && specs.iter().all(|spec| spec.restart != RestartPolicy::Job) {
+        let hint = "give what is to succeed once restart = \"job\" in tachi.toml, or leave --until out";
+        return Err(Error::usage("--until all-jobs-done, and there is no job", hint));
+    }
+    Ok(until)
 }
 
 fn role_cycle(origin: &Origin) -> Result<Vec<Role>> {

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::log::Limits;
+use tachi_shared::os::limits::ProcessLimit;
 use tachi_shared::registry::Kind;
 
 /// Everything `up` needs.
@@ -34,6 +36,8 @@ pub struct Settings {
     pub allow_network_fs: bool,
     /// Whether an existing stop latch is kept.
     pub keep_stop: bool,
+    /// When the run is over.
+    pub until: Until,
 }
 
 /// What happens to instances when their supervisor dies.
@@ -89,6 +93,61 @@ pub struct Spec {
     pub stall_soft: Duration,
     /// Silence after which it is restarted.
     pub stall_hard: Duration,
+    /// Ids or roles that must be ready before it starts; an id wins over a role of the same name.
+    pub needs: Vec<String>,
+    /// When a command counts as ready; absent = as soon as it runs. Workers say so themselves.
+    pub ready: Option<Probe>,
+    /// What it may use.
+    pub limits: Vec<ProcessLimit>,
+    /// What happens to others when it is given up.
+    pub on_failed: OnFailed,
+}
+
+/// How a command shows that it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is looked at.
+    pub sign: Sign,
+    /// Between two looks.
+    pub every: Duration,
+    /// It is ended if it takes longer than this.
+    pub within: Duration,
+}
+
+/// A sign of readiness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// Something accepts connections on this port of the loopback interface; 0 = its own (`TACHI_PORT`).
+    Port(u16),
+    /// This command ends with exit code 0.
+    Command(Vec<String>),
+    /// A line of its output holds this text.
+    Log(String),
+}
+
+/// What happens to others when an instance is given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailed {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// Those that need it end, and start again once it is back.
+    StopDependents,
+    /// Everything ends, with exit code 1.
+    StopRun,
+}
+
+/// When a foreground `up` ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Until {
+    /// When it is stopped.
+    #[default]
+    Stopped,
+    /// When every job has succeeded or was given up.
+    AllJobsDone,
+    /// When the first instance is given up.
+    AnyFailed,
 }
 
 /// When an instance is started again.

@@ -9,6 +9,7 @@
 
 mod adoption;
 mod commands;
+mod needs;
 mod random;
 mod restarts;
 mod rolling;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tachi::fleet::event::How;
 use tachi::fleet::words::signal_name;
 use tachi::fleet::{Action, Event, Fleet, next, rows};
-use tachi::settings::{BackoffPolicy, Limit, OnLoss, RestartPolicy, Settings, Spec};
+use tachi::settings::{BackoffPolicy, Limit, OnFailed, OnLoss, RestartPolicy, Settings, Spec, Until};
 use tachi_shared::clock::{Mono, Now, Timestamp};
 use tachi_shared::command::Verb;
 use tachi_shared::id::{CommandId, Incarnation, InstanceId, ProcessRef, Role};
@@ -45,6 +45,10 @@ pub(crate) fn spec(k: u32) -> Spec {
         backend: "builtin".to_owned(),
         stall_soft: Duration::from_secs(30),
         stall_hard: Duration::from_secs(120),
+        needs: Vec::new(),
+        ready: None,
+        limits: Vec::new(),
+        on_failed: OnFailed::Keep,
     }
 }
 
@@ -62,6 +66,7 @@ pub(crate) fn settings(n: u32) -> Settings {
         brake: true,
         orphan_grace: Duration::from_secs(600),
         keep_stop: false,
+        until: Until::Stopped,
     }
 }
 

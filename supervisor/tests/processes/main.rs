@@ -16,6 +16,7 @@ mod deaths;
 mod doors;
 mod leftovers;
 mod places;
+mod readiness;
 mod stage;
 mod stopping;
 mod storm;

@@ -64,8 +64,14 @@ impl Stage {
 
     /// Starts a supervisor and returns its pid.
     pub(crate) fn up(&mut self) -> u32 {
+        self.up_with(&[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn up_with(&mut self, arguments: &[&str]) -> u32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.file("up.log")).unwrap();
-        let child = self.up_command().stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let child =
+            self.up_command().args(arguments).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let pid = child.id();
         self.supervisor = Some(child);
         pid
