@@ -99,6 +99,13 @@ pub enum Verb {
     /// Forget what failures have cost: counters, waits, given up; who is down because of them starts
     #[command(after_help = "Examples:\n  tachi reset instance_2\n  tachi reset all")]
     Reset(Targets),
+    /// Read the configuration again and carry out what changed; a bad one changes nothing
+    #[command(
+        after_help = "Added instances start, removed ones end and leave, changed ones are replaced; what only the supervisor \
+        keeps (restart, backoff, limit, needs, ...) changes without a restart. Whom a person stopped stays down.\n\n\
+        Examples:\n  tachi apply --dry-run\n  tachi apply"
+    )]
+    Apply(Apply),
     /// Send a signal; the instance comes back
     #[command(after_help = "Examples:\n  tachi kill instance_2\n  tachi kill -s TERM instance_2")]
     Kill(Kill),
@@ -252,6 +259,17 @@ pub struct Targets {
     pub targets: Vec<String>,
     /// How long to wait
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Only show what would change
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::parse)]
     pub timeout: Duration,
 }
 

@@ -17,6 +17,7 @@ mod stream;
 mod tail;
 mod wait;
 
+mod apply;
 mod check;
 mod completions;
 mod delivery;

@@ -21,9 +21,10 @@ use super::door::Doors;
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
-use super::poll::{DOORBELL, HINTS, Poll, SIGNALS};
+use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS};
 use super::reap::OomCounter;
 use super::registry_writer::RegistryWriter;
+use super::reread::{Reread, Settle};
 use super::retired;
 use super::rotate::{Rotated, SIZE};
 use super::run_loop::{Later, Supervisor};
@@ -40,7 +41,7 @@ use crate::settings::Settings;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Takes the directory and gets everything ready for the first pass of the loop.
-pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
+pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> Result<Supervisor> {
     let network = filesystem::network_of(&settings.state);
     refuse_network(network, settings)?;
     let store = Store::create(&settings.state)?;
@@ -69,6 +70,8 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     poll.add(&signals, SIGNALS)?;
     poll.add(&doorbell, DOORBELL)?;
     poll.add(doors.wake(), HINTS)?;
+    let reread = Reread::new(settle)?;
+    poll.add(reread.wake(), REREAD)?;
     screen.begin();
     screen.note(format!(
         "tachi: supervisor {} runs {} instances on {}, state in {}",
@@ -91,6 +94,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
         registry: RegistryWriter::new(&store, row, known),
         journal: Journal::new(&store, incarnation),
         house: House::new(&store),
+        reread,
         screen,
         own_log: Rotated::open(&dir.supervisor_log(), SIZE),
         events: VecDeque::new(),

@@ -21,9 +21,10 @@ use super::door::{self, Doors};
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
-use super::poll::{DOORBELL, HINTS, Poll, SIGNALS, Token};
+use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS, Token};
 use super::reap::{self, OomCounter};
 use super::registry_writer::{Looked, RegistryWriter};
+use super::reread::{Reread, Settle};
 use super::rotate::Rotated;
 use super::screen::Screen;
 use super::signals;
@@ -44,15 +45,15 @@ const REPLY_ANYWAY: Duration = Duration::from_millis(500);
 /// Patience with each lock when leaving.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs a fleet until it is told to end; returns the exit code.
+/// Runs a fleet until it is told to end; returns the exit code. `settle` settles the settings once more.
 ///
 /// Must be called on the main thread of a process that has no other thread yet: signals are blocked here for all.
 ///
 /// # Errors
 /// [`crate::Error::Store`] when the directory cannot be used or is held by another supervisor, [`crate::Error::System`]
 /// when the system refuses what a supervisor needs.
-pub fn supervise(settings: Settings, screen: Screen) -> Result<u8> {
-    let mut supervisor = super::begin::begin(&settings, screen)?;
+pub fn supervise(settings: Settings, screen: Screen, settle: Settle) -> Result<u8> {
+    let mut supervisor = super::begin::begin(&settings, screen, settle)?;
     drop(settings);
     let code = supervisor.run()?;
     supervisor.leave();
@@ -89,6 +90,7 @@ pub(super) struct Supervisor {
     pub(super) registry: RegistryWriter,
     pub(super) journal: Journal,
     pub(super) house: House,
+    pub(super) reread: Reread,
     pub(super) screen: Screen,
     pub(super) own_log: Rotated,
     pub(super) events: VecDeque<Event>,
@@ -143,6 +145,7 @@ impl Supervisor {
                 SIGNALS => children |= self.take_signals(),
                 DOORBELL => self.take_rings(now.mono),
                 HINTS => {}
+                REREAD => self.events.extend(self.reread.taken()),
                 leader => died |= self.take_death(leader),
             }
         }
@@ -221,7 +224,7 @@ impl Supervisor {
         if std::mem::take(&mut self.later.rows) {
             self.screen.rows(|| rows(fleet, table, now));
         }
-        self.registry.remember(fleet.retired());
+        self.registry.remember(fleet);
         let looked = self.registry.flush(|| rows(fleet, table, now), now.mono, wait);
         self.take_look(looked, now);
     }
@@ -253,7 +256,7 @@ impl Supervisor {
             self.screen.end();
             return;
         }
-        self.registry.remember(self.fleet.retired());
+        self.registry.remember(&self.fleet);
         self.registry.leave(|| rows(&self.fleet, &self.table, now), now.mono, LAST_WAIT);
         for reply in std::mem::take(&mut self.later.replies) {
             let _ = self.doors.answer(&reply);

@@ -56,6 +56,8 @@ impl Step<'_> {
             }),
             Verb::Reset { targets } => self.each(command, "reset", &targets, Self::reset),
             Verb::Rolling { targets } => self.rolling(command, &targets),
+            // Answered when the configuration has been read.
+            Verb::Apply { dry_run } => self.told.push(Action::Reread { command, dry_run }),
         }
     }
 
@@ -281,5 +283,7 @@ fn words(verb: &Verb) -> String {
         Verb::Scale { role, count } => format!("scale {role}={count}"),
         Verb::Rolling { targets } => format!("rolling {}", targets.join(" ")),
         Verb::Reset { targets } => format!("reset {}", targets.join(" ")),
+        Verb::Apply { dry_run: true } => "apply --dry-run".to_owned(),
+        Verb::Apply { dry_run: false } => "apply".to_owned(),
     }
 }

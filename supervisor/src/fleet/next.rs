@@ -70,6 +70,7 @@ impl<'a> Step<'a> {
             Event::TreeEmpty { id, incarnation } => self.tree_empty(&id, incarnation),
             Event::Frozen { id, frozen } => self.frozen(&id, frozen),
             Event::Command { command, verb, from } => self.command(command, verb, &from),
+            Event::Reread { command, dry_run, outcome } => self.reread(command, dry_run, outcome),
             Event::Edited { id, desired } => self.edited(&id, desired),
             Event::StopFile { present: true, text } => self.latch(text),
             Event::StopFile { present: false, .. } => self.unlatch(),

@@ -36,6 +36,9 @@ impl Step<'_> {
             let rest = if ending { Rest::Ending } else { Rest::Latched };
             return self.enter(id, Phase::Down(rest));
         }
+        if let Some(spec) = instance.next_spec.take() {
+            instance.spec = *spec;
+        }
         if let Some(wait) = self.fleet.wait_of(id) {
             return self.enter(id, Phase::Waiting(wait));
         }

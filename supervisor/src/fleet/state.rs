@@ -16,7 +16,7 @@ use super::phase::{Alive, Cause, Emptying, Mode, Phase, Rest, StopCause, Wait};
 use super::reply::Pending;
 use super::restart::History;
 use super::rolling::Rolling;
-use crate::settings::{Settings, Spec, Until};
+use crate::settings::{ConfigRead, Settings, Spec, Until};
 
 /// The whole fleet.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,10 @@ pub struct Fleet {
     pub(super) specs: Vec<Spec>,
     /// Per role, for instances added later; the first serves unknown roles.
     pub(super) templates: Vec<Spec>,
+    /// What the settings say of the fleet as a whole, by key; taken over by a new supervisor only.
+    pub(super) whole: BTreeMap<&'static str, String>,
+    /// The configuration in force, as it was read.
+    pub(super) config: Option<ConfigRead>,
     /// Many failing alike.
     pub(super) brake: Brake,
     /// Kernel boot the moments belong to.
@@ -68,6 +72,8 @@ impl Fleet {
             templates: settings.roles.clone(),
             brake: Brake::new(settings.brake),
             until: settings.until,
+            whole: settings.whole(),
+            config: settings.config.clone(),
             ..Self::default()
         }
     }
@@ -83,6 +89,12 @@ impl Fleet {
     #[must_use]
     pub fn retired(&self) -> &BTreeMap<InstanceId, Incarnation> {
         &self.retired
+    }
+
+    /// The configuration in force, as it was read.
+    #[must_use]
+    pub fn config(&self) -> Option<&ConfigRead> {
+        self.config.as_ref()
     }
 
     /// One instance.
@@ -131,6 +143,8 @@ pub(super) enum Ending {
 pub struct Instance {
     /// How it is run.
     pub spec: Spec,
+    /// How it is run from its next start on, if that is different.
+    pub(super) next_spec: Option<Box<Spec>>,
     /// What it should be.
     pub desired: Desired,
     /// The current or last start; 0 before the first.
@@ -161,6 +175,7 @@ impl Instance {
     pub fn new(spec: Spec) -> Self {
         Self {
             spec,
+            next_spec: None,
             desired: Desired::Running,
             incarnation: Incarnation::default(),
             phase: Phase::Down(Rest::Waiting),

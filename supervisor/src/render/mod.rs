@@ -4,6 +4,7 @@
 //! colour alone. Output is ASCII apart from what users wrote themselves.
 
 pub mod checkup;
+pub mod diff;
 pub mod json;
 pub mod line;
 pub mod live;

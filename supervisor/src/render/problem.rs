@@ -37,6 +37,9 @@ fn of_fleet(header: &Header, rows: &[Shown]) -> Vec<Problem> {
         let why = text.lines().next().filter(|line| !line.trim().is_empty()).unwrap_or("no reason given");
         tell(format!("stop is latched ({why}): nothing starts"), "tachi resume --all", false);
     }
+    if let (Some(path), Supervisor::Running { .. }) = (&header.unapplied, &header.supervisor) {
+        tell(format!("{path} changed on disk, not applied"), "tachi apply --dry-run", false);
+    }
     let orphans = rows.iter().filter(|shown| shown.alive && !shown.supervised).count();
     if orphans > 0 && !matches!(header.supervisor, Supervisor::Running { .. }) {
         let verb = if orphans == 1 { "instance runs" } else { "instances run" };

@@ -27,6 +27,8 @@ pub struct Header {
     pub progress: Option<Progress>,
     /// Content of the stop file, if it is there.
     pub latched: Option<String>,
+    /// The configuration that was changed since it was read, if it was.
+    pub unapplied: Option<String>,
     /// Files that could not be taken: one sentence each.
     pub troubles: Vec<String>,
     /// When this was looked at.

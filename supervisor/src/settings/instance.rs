@@ -9,7 +9,7 @@ use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::registry::Kind;
 
 use super::file::{ConfigFile, InstanceTable, LimitKey, StopSignal, Time};
-use super::port::Ports;
+use super::port::{Alive, Ports};
 use super::{BackoffPolicy, Limit, Probe, RestartPolicy, Spec, backend, env_file, load, surroundings};
 use crate::error::{Error, Result};
 
@@ -79,14 +79,14 @@ pub(super) struct Builder<'a> {
 type Span = Range<usize>;
 
 impl<'a> Builder<'a> {
-    /// Starts empty. `in_use` says whose process lives and therefore rightly holds its port.
+    /// Starts empty. `alive` says whose process lives and therefore rightly holds its port.
     pub(super) fn new(
         origin: &'a Origin,
         workspace: &'a Path,
         backend: Option<&'a str>,
-        in_use: &'a dyn Fn(&InstanceId) -> bool,
+        alive: Alive<'a>,
     ) -> Self {
-        Self { origin, workspace, backend, specs: Vec::new(), ports: Ports::new(in_use) }
+        Self { origin, workspace, backend, specs: Vec::new(), ports: Ports::new(alive) }
     }
 
     /// Adds one of the N workers.

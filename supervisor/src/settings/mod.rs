@@ -27,5 +27,5 @@ pub use load::parse;
 pub use settle::{COUNT_MAX, Request, Settled, settle};
 pub(crate) use settle::{role_count, state_dir};
 pub use settled::{
-    BackoffPolicy, Limit, OnFailed, OnLoss, Probe, RestartPolicy, Settings, Sign, Spec, Until,
+    BackoffPolicy, ConfigRead, Limit, OnFailed, OnLoss, Probe, RestartPolicy, Settings, Sign, Spec, Until,
 };

@@ -6,12 +6,14 @@ use std::time::Duration;
 use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::layout::StateDir;
 use tachi_shared::log::{Durability, Limits};
-use tachi_shared::os::AliveLock;
+use tachi_shared::os::{AliveLock, process};
 use tachi_shared::store::Store;
 
 use super::file::{Brake, ConfigFile};
 use super::instance::{Builder, Origin};
-use super::{OnLoss, RestartPolicy, Settings, Spec, Until, backend, lint, load, needs, surroundings};
+use super::{
+    ConfigRead, OnLoss, RestartPolicy, Settings, Spec, Until, backend, lint, load, needs, surroundings,
+};
 use crate::args;
 use crate::error::{Error, Result};
 
@@ -61,8 +63,8 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
     origin.check_roles()?;
 
     let dir = StateDir::new(&state);
-    let in_use = |id: &InstanceId| AliveLock::is_held(&dir.alive(id));
-    let mut builder = Builder::new(&origin, &workspace, up.backend.as_deref(), &in_use);
+    let alive = |id: &InstanceId| AliveLock::is_held(&dir.alive(id)).then(|| port_of(&dir, id));
+    let mut builder = Builder::new(&origin, &workspace, up.backend.as_deref(), &alive);
     for (role, index) in worker_roles(up, &origin, &roles)?.into_iter().zip(1u32..) {
         builder.worker(&InstanceId::new(&format!("instance_{index}"))?, &role)?;
     }
@@ -74,7 +76,7 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
     needs::check(&specs, &templates, &origin)?;
     let settings = Settings {
         state,
-        config: origin.path.clone(),
+        config: origin.path.as_deref().map(|path| ConfigRead::new(path, &origin.text)),
         goal: up.goal.clone().or_else(|| fleet.goal.clone()).filter(|goal| !goal.trim().is_empty()),
         roles: templates,
         on_supervisor_loss: fleet.on_supervisor_loss.unwrap_or(OnLoss::Continue),
@@ -95,6 +97,12 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
 #[must_use]
 pub(crate) fn state_dir(cwd: &Path, wish: Option<&Path>) -> PathBuf {
     surroundings::absolute(cwd, &wish.map_or_else(|| Store::find(cwd), Path::to_owned))
+}
+
+/// The port a living instance was given.
+fn port_of(dir: &StateDir, id: &InstanceId) -> Option<u16> {
+    let pid = AliveLock::holder(&dir.alive(id))?;
+    process::environ(pid, "TACHI_PORT")?.parse().ok()
 }
 
 fn read_config(request: &Request<'_>) -> Result<Origin> {

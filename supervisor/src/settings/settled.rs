@@ -1,6 +1,7 @@
 //! The settled values: all that travels into `effects` and `fleet`. Plain data, no logic.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ pub struct Settings {
     /// What the fleet works on, absolute.
     pub workspace: PathBuf,
     /// Configuration file in force, if any.
-    pub config: Option<PathBuf>,
+    pub config: Option<ConfigRead>,
     /// What the team pursues, if anything.
     pub goal: Option<String>,
     /// Instances to run, in start order.
@@ -38,6 +39,49 @@ pub struct Settings {
     pub keep_stop: bool,
     /// When the run is over.
     pub until: Until,
+}
+
+impl Settings {
+    /// What is said of the fleet as a whole and handed to every process at its start, by key of the configuration.
+    #[must_use]
+    pub fn whole(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("workspace", self.workspace.display().to_string()),
+            ("goal", self.goal.clone().unwrap_or_default()),
+            ("on_supervisor_loss", self.on_supervisor_loss.word().to_owned()),
+            ("orphan_grace", format!("{:?}", self.orphan_grace)),
+            ("[store]", format!("{:?}", self.limits)),
+        ])
+    }
+}
+
+/// A configuration file as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRead {
+    /// Where.
+    pub path: PathBuf,
+    /// Tells its text from another one.
+    pub digest: String,
+}
+
+impl ConfigRead {
+    /// This text of this file.
+    #[must_use]
+    pub fn new(path: &Path, text: &str) -> Self {
+        Self { path: path.to_owned(), digest: digest(text) }
+    }
+
+    /// Whether the file now holds another text.
+    #[must_use]
+    pub fn differs_from(&self, text: &str) -> bool {
+        self.digest != digest(text)
+    }
+}
+
+/// FNV-1a: the same over versions and machines; nobody has a reason to deceive it.
+fn digest(text: &str) -> String {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, step))
 }
 
 /// What happens to instances when their supervisor dies.

@@ -8,6 +8,7 @@
 )]
 
 mod adoption;
+mod apply;
 mod commands;
 mod needs;
 mod random;

@@ -111,7 +111,8 @@ fn step(world: &mut World) {
             let desired = *world.dice.pick(&desired).unwrap();
             world.give(Event::Edited { id, desired });
         }
-        92..94 => {
+        92 => world.apply(),
+        93 => {
             let present = world.dice.chance(50);
             world.touch_stop_file(present);
         }

@@ -160,6 +160,8 @@ impl World {
                 let stopped = |id: &InstanceId| self.kept_down.contains(id);
                 self.meant(targets).into_iter().filter(stopped).collect()
             }
+            // Who is run differently from now on is tried again.
+            Event::Reread { .. } => self.fleet.instances.keys().cloned().collect(),
             Event::Edited { id, .. } if self.kept_down.contains(id) => [id.clone()].into(),
             _ => BTreeSet::new(),
         }
@@ -417,6 +419,27 @@ impl World {
         let command = CommandId::new(&format!("c{}", self.commands)).unwrap();
         self.replies.entry(command.clone()).or_default();
         self.give(Event::Command { command, verb, from: "test".to_owned() });
+    }
+
+    /// The configuration is changed and read again: one member is run differently, and the last comes or goes.
+    pub(crate) fn apply(&mut self) {
+        let dice = self.dice.below(3);
+        let mut settings = self.settings.clone();
+        match settings.specs.len() {
+            3 if dice == 0 => drop(settings.specs.pop()),
+            2 if dice == 0 => settings.specs.push(super::scene::spec(3)),
+            _ if dice == 1 => settings.specs[0].env.push(("A".to_owned(), self.ms.to_string())),
+            _ => settings.specs[1].limit = None,
+        }
+        self.settings = settings.clone();
+        self.commands += 1;
+        let command = CommandId::new(&format!("c{}", self.commands)).unwrap();
+        self.replies.entry(command.clone()).or_default();
+        self.give(Event::Reread {
+            command,
+            dry_run: self.ms.is_multiple_of(7),
+            outcome: Ok(Box::new(settings)),
+        });
     }
 
     pub(crate) fn touch_stop_file(&mut self, present: bool) {

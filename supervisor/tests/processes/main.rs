@@ -11,6 +11,7 @@
 )]
 
 mod adoption;
+mod applying;
 mod busy;
 mod deaths;
 mod doors;
