@@ -70,6 +70,7 @@ component clippy clippy
 wish jq jq
 wish tmux tmux
 wish python3 python3
+wish strace strace
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

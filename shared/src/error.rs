@@ -31,6 +31,14 @@ pub enum Error {
         /// What could not grow.
         path: PathBuf,
     },
+    /// Some of the records that were appended together are stored, the others are not: send those again, and only those.
+    #[error("stored only in part, {} missing: {source}", missing.len())]
+    StoredInPart {
+        /// Which are not stored, counted from 0 in the order given.
+        missing: Vec<usize>,
+        /// What came in between.
+        source: Box<Error>,
+    },
     /// Stored and visible, but perhaps not on the disk: a sync failed, and asking again would prove nothing.
     #[error("{} may not survive a power loss: {source}", path.display())]
     DurabilityUnknown {
@@ -162,6 +170,16 @@ impl Error {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Which of `count` records that were to be stored together are not, counted from 0 in the order given.
+    #[must_use]
+    pub fn not_stored(&self, count: usize) -> Vec<usize> {
+        match self {
+            Self::StoredInPart { missing, .. } => missing.clone(),
+            Self::DurabilityUnknown { .. } => Vec::new(),
+            _ => (0..count).collect(),
+        }
+    }
+
     /// What a person may do next, as one sentence.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -170,6 +188,9 @@ impl Error {
                 Some("check the owner and mode of the path, or choose another with --state".to_owned())
             }
             Self::DiskFull { .. } => Some("free some space; nothing was changed".to_owned()),
+            Self::StoredInPart { .. } => {
+                Some("free some space, look at what was stored, and send the rest again".to_owned())
+            }
             Self::DurabilityUnknown { .. } => Some("check the disk (dmesg); do not send again".to_owned()),
             Self::LockTimeout { .. } => {
                 Some("let the holder finish, or continue it with `kill -CONT`".to_owned())

@@ -39,15 +39,19 @@ enum Fault {
     Rename,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Plan {
     next: Option<Fault>,
+    /// The next cut fails.
+    cut_fails: bool,
+    /// What somebody does just before the next cut.
+    before_cut: Option<Box<dyn FnMut() + Send>>,
     /// Names of the calls that were made.
     calls: Vec<&'static str>,
 }
 
 /// The real disk with a plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Faulty {
     plan: Arc<Mutex<Plan>>,
 }
@@ -55,6 +59,14 @@ struct Faulty {
 impl Faulty {
     fn plan(&self, fault: Fault) {
         self.plan.lock().unwrap().next = Some(fault);
+    }
+
+    fn plan_cut_failure(&self) {
+        self.plan.lock().unwrap().cut_fails = true;
+    }
+
+    fn look_before_a_cut(&self, look: impl FnMut() + Send + 'static) {
+        self.plan.lock().unwrap().before_cut = Some(Box::new(look));
     }
 
     fn calls(&self) -> Vec<&'static str> {
@@ -106,6 +118,14 @@ impl Handle for FaultyFile {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
+        let mut plan = self.disk.plan.lock().unwrap();
+        plan.calls.push("truncate");
+        if let Some(mut look) = plan.before_cut.take() {
+            look();
+        }
+        if std::mem::take(&mut plan.cut_fails) {
+            return Err(io::Error::other("the disk is broken"));
+        }
         self.file.truncate(size)
     }
 
@@ -217,18 +237,74 @@ fn batch(numbers: &[u32]) -> Vec<String> {
 }
 
 #[test]
-fn s18_s23_11_a_write_cut_short_at_any_byte_leaves_the_log_as_it_was() {
-    let whole = "{\"seq\":2,\"n\":2}\n{\"seq\":3,\"n\":3}\n".len();
-    for count in 0..whole {
+fn s18_s23_11_a_write_cut_short_at_any_byte_keeps_whole_lines_and_tells_which_records_are_missing() {
+    let lines = ["{\"seq\":2,\"n\":2}\n", "{\"seq\":3,\"n\":3}\n"];
+    for count in 0..lines.concat().len() {
         let place = Place::new();
         let mut log = place.log();
-        let before = fs::read(place.segment()).unwrap();
+        let before = fs::read_to_string(place.segment()).unwrap();
         place.disk.plan(if count == 0 { Fault::Full } else { Fault::Short(count) });
         let error = log.append(&batch(&[2, 3]), LONG).unwrap_err();
-        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
-        assert_eq!(fs::read(place.segment()).unwrap(), before, "after {count} bytes");
-        assert_eq!(log.append(&batch(&[2]), LONG).unwrap().last, Seq(2), "space was freed");
+        let (kept, missing) = if count < lines[0].len() { ("", vec![0, 1]) } else { (lines[0], vec![1]) };
+        assert_eq!(error.not_stored(2), missing, "{error}");
+        let disk_full = match error {
+            Error::StoredInPart { source, .. } => matches!(*source, Error::DiskFull { .. }),
+            error => matches!(error, Error::DiskFull { .. }),
+        };
+        assert!(disk_full);
+        assert_eq!(fs::read_to_string(place.segment()).unwrap(), before + kept, "after {count} bytes");
+        let next = 2 + u64::from(!kept.is_empty());
+        assert_eq!(log.append(&batch(&[3]), LONG).unwrap().last, Seq(next), "space was freed");
     }
+}
+
+#[test]
+fn s05_a_line_that_was_complete_once_is_never_cut_off_and_its_number_never_given_again() {
+    for count in 0.."{\"seq\":2,\"n\":2}\n{\"seq\":3,\"n\":3}\n".len() {
+        let place = Place::new();
+        let mut log = place.log();
+        let mut reader = Log::new(Disk, &place.dir, Topic::Messages).reader(Cursor::default());
+        let saw = Arc::new(Mutex::new(Vec::new()));
+        // A reader looks between the write and whatever the writer does about it.
+        let seen = saw.clone();
+        place.disk.look_before_a_cut(move || seen.lock().unwrap().extend(reader.read(10).unwrap()));
+        place.disk.plan(if count == 0 { Fault::Full } else { Fault::Short(count) });
+        log.append(&batch(&[2, 3]), LONG).unwrap_err();
+        log.append(&batch(&[4, 5]), LONG).unwrap();
+        let mut all = Log::new(Disk, &place.dir, Topic::Messages).reader(Cursor::default());
+        let stored = all.read(10).unwrap();
+        let saw = saw.lock().unwrap();
+        assert_eq!(*saw, stored[..saw.len()], "after {count} bytes");
+    }
+}
+
+#[test]
+fn s18_what_cannot_be_cut_off_is_made_good_by_the_next_writer_and_the_truth_was_told() {
+    let lines = ["{\"seq\":2,\"n\":2}\n", "{\"seq\":3,\"n\":3}\n"];
+    for count in 1..lines.concat().len() {
+        let place = Place::new();
+        let mut log = place.log();
+        place.disk.plan(Fault::Short(count));
+        place.disk.plan_cut_failure();
+        let missing = log.append(&batch(&[2, 3]), LONG).unwrap_err().not_stored(2);
+        log.append(&batch(&[4]), LONG).unwrap();
+        let stored: Vec<String> = place.read().into_iter().map(|(_, line)| line).collect();
+        for (at, n) in [(0, 2), (1, 3)] {
+            let is_there = stored.iter().any(|line| line.ends_with(&format!("\"n\":{n}}}")));
+            assert_eq!(is_there, !missing.contains(&at), "after {count} bytes: {stored:?}");
+        }
+        assert!(place.read().windows(2).all(|pair| pair[0].0 + 1 == pair[1].0), "{stored:?}");
+    }
+}
+
+#[test]
+fn s06_what_a_short_write_stored_is_synced_before_it_is_told() {
+    let place = Place::new();
+    let mut log = place.log().with_durability(Durability::Durable);
+    place.disk.calls();
+    place.disk.plan(Fault::Short(20));
+    assert_eq!(log.append(&batch(&[2, 3]), LONG).unwrap_err().not_stored(2), [1]);
+    assert_eq!(place.disk.calls(), ["append", "truncate", "sync"]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn s04_records_are_numbered_without_gaps_and_named_by_the_first() {
     let text = fs::read_to_string(place.segment(1)).unwrap();
     assert_eq!(text, "{\"seq\":1,\"n\":1}\n{\"seq\":2,\"n\":2}\n{\"seq\":3}\n");
     assert_eq!(log.end().unwrap().seq, Seq(3));
-    assert_eq!(log.append(&[], LONG).unwrap().last, Seq(3), "nothing to append is no error");
+    assert_eq!(log.append::<String>(&[], LONG).unwrap().last, Seq(3), "nothing to append is no error");
 }
 
 #[test]

@@ -10,7 +10,9 @@
 //! **Readers** take no lock: they consume up to the last newline and go on in the successor of a sealed segment.
 //!
 //! **A crash** during the write leaves a torn last line: the next writer keeps its bytes in `rejected/` and cuts it off, or
-//! adds the newline if only that is missing. A crash between seal and successor leaves a sealed newest segment; the next
+//! adds the newline if only that is missing. A line that was complete once is never cut off: a reader may have seen it, and
+//! its number would be given again. So a write that comes up short leaves the whole lines that landed, and its caller is told
+//! which records are not stored ([`Error::StoredInPart`](crate::Error::StoredInPart)). A crash between seal and successor leaves a sealed newest segment; the next
 //! writer makes the successor. After another boot the next segment starts far above everything that could have been seen
 //! and lost ([`epoch`]).
 //!
@@ -24,6 +26,7 @@
 //! [`Log::rotate_older`]).
 
 mod active;
+mod append;
 mod cursor;
 mod epoch;
 mod flusher;
@@ -37,6 +40,7 @@ mod stock;
 mod tail;
 mod writer;
 
+pub use append::{Appended, LogWriter};
 pub use cursor::Cursor;
 pub use epoch::EPOCH_STEP;
 pub use flusher::Flusher;
@@ -44,7 +48,7 @@ pub use limits::{Limits, Room, WhenFull};
 pub use newest::newest;
 pub use reader::{Entry, Gap, LogReader};
 pub use retention::{Piece, Standing, expendable, sacrificed, slowest};
-pub use writer::{Appended, Durability, Log, LogWriter};
+pub use writer::{Durability, Log};
 
 /// A segment of this size gets no more records.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;

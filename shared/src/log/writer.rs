@@ -1,4 +1,4 @@
-//! Writing: one append is one `write(2)` at the end of the newest segment, under the topic's lock.
+//! One topic's log as its writers see it: locking, syncing, rotating. The append itself is in [`super::append`].
 //!
 //! The end of the active segment is cached; its size tells whether anybody else wrote since. A rotation by
 //! another process changes the size too (the seal), so no directory is looked at on the usual path.
@@ -9,26 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::active::Active;
+use super::append::{Appended, LogWriter};
 use super::epoch::EpochFile;
-use super::tail;
-use super::{Cursor, LINE_MAX, Limits, LogReader, Room, SEGMENT_BYTES};
-use super::{frame, segment};
+use super::{Cursor, Limits, LogReader, Room, SEGMENT_BYTES};
+use super::{segment, tail};
 use crate::error::{Context as _, Error, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
 use crate::os::{Disk, Handle as _, OpenMode, Storage};
-
-/// A record is written again at most this often when foreign bytes got glued to it.
-const ATTEMPTS: usize = 3;
-
-/// What an append did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// Position of the first record written.
-    pub first: Seq,
-    /// Position of the last.
-    pub last: Seq,
-}
 
 /// What an acknowledged append survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,8 +125,9 @@ impl<S: Storage> Log<S> {
     /// # Errors
     /// [`crate::Error::LockTimeout`], [`crate::Error::DiskFull`], [`crate::Error::QueueFull`], [`crate::Error::TooLarge`],
     /// [`crate::Error::Io`]; nothing is stored then.
+    /// [`crate::Error::StoredInPart`]: names the records that are not stored; the others are.
     /// [`crate::Error::DurabilityUnknown`]: stored, but the sync failed.
-    pub fn append(&mut self, records: &[String], wait: Duration) -> Result<Appended> {
+    pub fn append<R: AsRef<str>>(&mut self, records: &[R], wait: Duration) -> Result<Appended> {
         self.locked(wait, |writer| writer.append(records))
     }
 
@@ -146,11 +135,13 @@ impl<S: Storage> Log<S> {
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub fn append_to(&mut self, room: Room, records: &[String], wait: Duration) -> Result<Appended> {
-        self.locked(wait, |writer| {
-            writer.room = room;
-            writer.append(records)
-        })
+    pub fn append_to<R: AsRef<str>>(
+        &mut self,
+        room: Room,
+        records: &[R],
+        wait: Duration,
+    ) -> Result<Appended> {
+        self.locked(wait, |writer| writer.in_room(room).append(records))
     }
 
     /// Runs `change` under the writer lock: for appends that depend on everything before them.
@@ -163,14 +154,20 @@ impl<S: Storage> Log<S> {
         change: impl FnOnce(&mut LogWriter<'_, S>) -> Result<T>,
     ) -> Result<T> {
         let guard = self.storage.lock(&self.lock, "append", wait)?;
-        let mut writer = LogWriter { log: self, room: Room::Usual, wrote: false };
+        let mut writer = LogWriter::new(self);
         let result = change(&mut writer);
-        let wrote = writer.wrote;
+        let wrote = writer.wrote();
         drop(guard);
         let synced = if wrote && self.durability == Durability::Durable { self.sync() } else { Ok(()) };
-        // What was not stored is not to be taken for stored because a sync failed as well.
-        let done = result?;
-        synced.map(|()| done)
+        match (result, synced) {
+            // Of what is stored the worse is to be told; what is not stays not stored.
+            (Err(Error::StoredInPart { missing, .. }), Err(source)) => {
+                Err(Error::StoredInPart { missing, source: Box::new(source) })
+            }
+            // What was not stored is not to be taken for stored because a sync failed as well.
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+            (Ok(done), Ok(())) => Ok(done),
+        }
     }
 
     /// Makes everything this object appended survive a power loss. Takes no lock.
@@ -183,7 +180,7 @@ impl<S: Storage> Log<S> {
         }
         let Some(active) = &self.active else { return Ok(()) };
         let Err(source) = active.file.sync() else { return Ok(()) };
-        let path = segment::path(&self.dir, active.base);
+        let path = self.active_path();
         // A second sync would succeed without having written anything; only a new file can be believed again.
         self.distrusted = true;
         Err(Error::DurabilityUnknown { path, source })
@@ -195,129 +192,14 @@ impl<S: Storage> Log<S> {
     /// As [`Log::append`].
     pub fn rotate(&mut self, wait: Duration) -> Result<()> {
         self.locked(wait, |writer| {
-            let has_records = writer.log.ready().map(|active| active.last >= active.base)?;
-            if has_records { writer.log.begin_next(0) } else { Ok(()) }
+            let log = writer.log();
+            let has_records = log.ready().map(|active| active.last >= active.base)?;
+            if has_records { log.begin_next(0) } else { Ok(()) }
         })
     }
 
-    /// Puts the records into the buffer, numbered from `first`.
-    fn fill_buffer(&mut self, first: u64, records: &[&str]) -> Result<()> {
-        self.buffer.clear();
-        for (number, record) in (first..).zip(records) {
-            frame::check_number(number)?;
-            let start = self.buffer.len();
-            if !frame::write(&mut self.buffer, number, record) {
-                return Err(Error::Refused("a record must be one JSON object on one line".to_owned()));
-            }
-            let size = self.buffer.len() - start;
-            if size > LINE_MAX {
-                return Err(Error::TooLarge { what: "the record", size, unit: "bytes", limit: LINE_MAX });
-            }
-        }
-        Ok(())
-    }
-
-    /// One write of the buffer; `true` if the end is where it must be.
-    fn write_buffer(&mut self) -> Result<bool> {
-        let Some(active) = self.active.as_mut() else { return Ok(false) };
-        let (before, length) = (active.end, self.buffer.len() as u64);
-        let written = active.file.append(&self.buffer);
-        if let Ok(written) = &written
-            && *written as u64 == length
-        {
-            active.end = active.file.tell().context("look at", &self.dir)?;
-            return Ok(active.end == before + length);
-        }
-        // Cut a short write off again, unless somebody else's bytes lie around it; else the next writer repairs.
-        let partial = written.as_ref().map_or(0, |written| *written as u64);
-        if partial > 0 && active.file.extent().is_ok_and(|now| now.size == before + partial) {
-            let _ = active.file.truncate(before);
-        }
-        let path = segment::path(&self.dir, active.base);
-        self.active = None;
-        match written {
-            Err(error) => Err(Error::io("append to", &path, error)),
-            Ok(_) => Err(Error::DiskFull { operation: "append to", path }),
-        }
-    }
-
-    /// Numbers of the buffer's lines that are whole lines in the file behind `from`: the rest got foreign bytes glued on.
-    fn numbers_that_arrived(&self, from: u64) -> Result<Vec<u64>> {
-        let Some(active) = &self.active else { return Ok(Vec::new()) };
-        let from = from.min(active.end);
-        let mut bytes = Vec::new();
-        let length = active.end - from;
-        segment::read_into(&active.file, &mut bytes, from, length).context("read", &self.dir)?;
-        let ours: std::collections::BTreeSet<&[u8]> =
-            segment::lines(&self.buffer).map(|(_, line)| line).collect();
-        let arrived = segment::lines(&bytes).filter(|(_, line)| ours.contains(line));
-        let numbers = arrived.filter_map(|(_, line)| match frame::classify(line) {
-            frame::Line::Numbered(number) => Some(number),
-            _ => None,
-        });
-        Ok(numbers.collect())
-    }
-}
-
-/// A log whose writer lock is held.
-pub struct LogWriter<'a, S: Storage> {
-    log: &'a mut Log<S>,
-    room: Room,
-    wrote: bool,
-}
-
-impl<S: Storage> LogWriter<'_, S> {
-    /// Appends as [`Log::append`] does. Nothing to append is no error; it returns the end twice.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub fn append(&mut self, records: &[String]) -> Result<Appended> {
-        let mut missing: Vec<&str> = records.iter().map(String::as_str).collect();
-        let mut first = None;
-        for _ in 0..=ATTEMPTS {
-            let active = self.log.ready()?;
-            let (last, before) = (active.last, active.end);
-            if missing.is_empty() {
-                return Ok(Appended { first: Seq(first.unwrap_or(last)), last: Seq(last) });
-            }
-            self.log.fill_buffer(last + 1, &missing)?;
-            self.log.make_room(self.room)?;
-            let in_place = self.log.write_buffer()?;
-            self.wrote = true;
-            let mut arrived = Vec::new();
-            if !in_place {
-                // Somebody appended without the lock, between our look and our write.
-                arrived = self.log.numbers_that_arrived(before)?;
-            }
-            let count = missing.len() as u64;
-            let highest = if in_place { last + count } else { arrived.iter().copied().max().unwrap_or(last) };
-            self.log.floor = highest;
-            if in_place {
-                if let Some(active) = &mut self.log.active {
-                    active.last = highest;
-                }
-                return Ok(Appended { first: Seq(first.unwrap_or(last + 1)), last: Seq(highest) });
-            }
-            first = first.or(arrived.first().copied());
-            let unsent = (last + 1..).zip(missing).filter(|(number, _)| !arrived.contains(number));
-            missing = unsent.map(|(_, record)| record).collect();
-            self.log.active = None;
-        }
-        Err(Error::Refused("somebody keeps writing into the log without its lock".to_owned()))
-    }
-
-    /// A reader that continues behind `cursor`; under the lock nobody else appends while it reads.
-    #[must_use]
-    pub fn reader(&self, cursor: Cursor) -> LogReader<S> {
-        self.log.reader(cursor)
-    }
-
-    /// The end of the log, repaired if needed.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub fn end(&mut self) -> Result<Cursor> {
-        let active = self.log.ready()?;
-        Ok(Cursor { seq: Seq(active.last), segment: active.base, offset: active.end })
+    /// Path of the active segment, for who tells of it.
+    pub(super) fn active_path(&self) -> PathBuf {
+        segment::path(&self.dir, self.active.as_ref().map_or(self.floor, |active| active.base))
     }
 }

@@ -55,11 +55,11 @@ impl<S: Storage> Queue<S> {
         self
     }
 
-    /// Appends the messages in order, all or none, and returns the last position. Sizes are checked; recipients are the
-    /// caller's business. Does not ring.
+    /// Appends the messages in order and returns the last position. Sizes are checked; recipients are the caller's business.
+    /// Does not ring.
     ///
     /// # Errors
-    /// As [`crate::log::Log::append`]; [`crate::Error::QueueFull`] names the slowest reader; [`crate::Error::TooLarge`],
+    /// As [`crate::log::Log::append`] ([`crate::Error::not_stored`] tells which may be sent again); [`crate::Error::QueueFull`] names the slowest reader; [`crate::Error::TooLarge`],
     /// [`crate::Error::InvalidName`].
     pub fn send(&mut self, drafts: &[Draft], wait: Duration) -> Result<Seq> {
         let records = drafts.iter().map(record).collect::<Result<Vec<String>>>()?;
@@ -84,9 +84,11 @@ impl<S: Storage> Queue<S> {
     /// # Errors
     /// As [`Queue::send`]; a bell that cannot be rung is no error.
     pub fn post(&mut self, drafts: &[Draft], wait: Duration) -> Result<Seq> {
-        let last = self.send(drafts, wait)?;
-        self.wake(drafts);
-        Ok(last)
+        let sent = self.send(drafts, wait);
+        if sent.as_ref().err().is_none_or(|error| error.not_stored(drafts.len()).len() < drafts.len()) {
+            self.wake(drafts);
+        }
+        sent
     }
 
     /// Rings the doorbells of everybody who is to receive `drafts`.
@@ -110,14 +112,14 @@ impl<S: Storage> Queue<S> {
     /// `None` = all were there. Does not ring.
     ///
     /// # Errors
-    /// As [`Queue::send`].
+    /// As [`Queue::send`], but whatever it says of what is missing: ask again, the ids tell.
     pub fn send_missing(&mut self, drafts: &[Draft], since: &Cursor, wait: Duration) -> Result<Option<Seq>> {
         if drafts.is_empty() {
             return Ok(None);
         }
         // A message of a sender that was killed may lack its newline alone: nobody sees it, and the next writer makes it
         // whole. Sent again before that, it would be there twice.
-        self.log.locked(wait, |writer| writer.end())?;
+        self.make_whole(wait)?;
         let mut missing: Vec<&Draft> = drafts.iter().collect();
         let mut reader = self.log.reader(since.clone());
         loop {
@@ -140,6 +142,11 @@ impl<S: Storage> Queue<S> {
         }
         let missing: Vec<Draft> = missing.into_iter().cloned().collect();
         self.send(&missing, wait).map(Some)
+    }
+
+    /// Makes the end of the queue whole, as any sender does before it appends.
+    pub(super) fn make_whole(&mut self, wait: Duration) -> Result<()> {
+        self.log.locked(wait, |writer| writer.end().map(drop))
     }
 
     /// Where every reader stands.
@@ -306,7 +313,7 @@ impl<S: Storage> Inbox<S> {
 }
 
 /// A line as a message; its position is the log's, whatever the line says.
-fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
+pub(super) fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
     let mut draft: Draft = serde_json::from_str(line)?;
     draft.extra.remove("seq");
     Ok(Message { seq, draft })

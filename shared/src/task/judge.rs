@@ -2,7 +2,7 @@
 //!
 //! Judged under the lock against the newest state, so that what is recorded is never disputed afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::board::{Board, LOSSES_MAX, Owner, Task, TaskStatus};
@@ -65,24 +65,21 @@ pub fn decide(board: &Board, change: &Change, now: Now) -> Result<Vec<TaskEvent>
     }
 }
 
-/// New tasks that are not on the board yet; all or none.
+/// New tasks that are not on the board yet; all or none. Each comes behind what it needs: a full disk or a death may leave
+/// the first few alone, and a task must not wait for one that never came.
 fn add(board: &Board, tasks: &[NewTask], now: Now) -> Result<Vec<TaskEvent>> {
     let mut fresh: BTreeMap<&TaskId, &NewTask> = BTreeMap::new();
-    let mut order = Vec::new();
     for task in tasks.iter().filter(|task| !board.tasks.contains_key(&task.id)) {
-        if !fresh.contains_key(&task.id) {
-            fresh.insert(&task.id, task);
-            order.push(task);
-        }
+        fresh.entry(&task.id).or_insert(task);
     }
-    for task in &order {
+    for task in fresh.values() {
         let unknown = |need: &&TaskId| !fresh.contains_key(need) && !board.tasks.contains_key(need);
         if let Some(need) = task.needs.iter().find(unknown) {
             return Err(Error::Refused(format!("task {} needs {need}, which does not exist", task.id)));
         }
     }
-    refuse_cycles(&fresh)?;
-    Ok(order.into_iter().map(|task| added(task, now)).collect())
+    let order = in_order_of_needs(&fresh)?;
+    Ok(order.into_iter().filter_map(|id| fresh.get(id)).map(|task| added(task, now)).collect())
 }
 
 fn added(task: &NewTask, now: Now) -> TaskEvent {
@@ -98,14 +95,14 @@ fn added(task: &NewTask, now: Now) -> TaskEvent {
 
 /// Tasks already on the board need only older ones, so a cycle can lie within one batch alone: take away what needs
 /// nothing of the batch until nothing is left, or nothing moves.
-fn refuse_cycles(fresh: &BTreeMap<&TaskId, &NewTask>) -> Result<()> {
+fn in_order_of_needs<'a>(fresh: &BTreeMap<&'a TaskId, &'a NewTask>) -> Result<Vec<&'a TaskId>> {
     let mut waits: BTreeMap<&TaskId, usize> = BTreeMap::new();
     let mut waiting: BTreeMap<&TaskId, Vec<&TaskId>> = BTreeMap::new();
-    let mut free: Vec<&TaskId> = Vec::new();
+    let mut free: VecDeque<&TaskId> = VecDeque::new();
     for (id, task) in fresh {
         let inside: BTreeSet<&TaskId> = task.needs.iter().filter(|need| fresh.contains_key(need)).collect();
         if inside.is_empty() {
-            free.push(id);
+            free.push_back(id);
         } else {
             waits.insert(id, inside.len());
         }
@@ -113,18 +110,20 @@ fn refuse_cycles(fresh: &BTreeMap<&TaskId, &NewTask>) -> Result<()> {
             waiting.entry(need).or_default().push(id);
         }
     }
-    while let Some(id) = free.pop() {
+    let mut order = Vec::with_capacity(fresh.len());
+    while let Some(id) = free.pop_front() {
+        order.push(id);
         for waiter in waiting.remove(id).unwrap_or_default() {
             let Some(count) = waits.get_mut(waiter) else { continue };
             *count = count.saturating_sub(1);
             if *count == 0 {
                 waits.remove(waiter);
-                free.push(waiter);
+                free.push_back(waiter);
             }
         }
     }
     match waits.first_key_value() {
-        None => Ok(()),
+        None => Ok(order),
         Some((id, _)) => {
             Err(Error::Refused(format!("task {id} would wait for itself: its needs form a cycle")))
         }

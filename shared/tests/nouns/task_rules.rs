@@ -121,6 +121,28 @@ fn needs_must_exist_and_may_not_form_a_cycle() {
 }
 
 #[test]
+fn s18_s46_of_a_batch_cut_anywhere_no_task_waits_for_one_that_never_came() {
+    let batch =
+        vec![new("end", &["b", "c"]), new("b", &["c", "a"]), new("c", &["z"]), new("a", &[]), new("z", &[])];
+    let whole = Desk::of(&batch).board;
+    let events = decide(&Board::default(), &Change::Add(batch.clone()), at(0)).unwrap();
+    assert_eq!(events.len(), batch.len());
+    for count in 0..=events.len() {
+        let mut board = Board::default();
+        for (seq, event) in (1..).zip(&events[..count]) {
+            board.apply(Seq(seq), event);
+        }
+        let there = |need| board.tasks.contains_key(need);
+        assert!(board.tasks.values().all(|task| task.needs.iter().all(there)), "after {count}");
+        // Asked again, the rest comes.
+        for (seq, event) in (10..).zip(decide(&board, &Change::Add(batch.clone()), at(0)).unwrap()) {
+            board.apply(Seq(seq), &event);
+        }
+        assert!(board.tasks.keys().eq(whole.tasks.keys()), "after {count}");
+    }
+}
+
+#[test]
 fn a_task_opens_when_the_last_of_its_needs_is_done() {
     let mut desk = Desk::of(&[new("end", &["a", "b", "a"]), new("a", &[]), new("b", &[])]);
     assert_eq!(desk.status("end"), TaskStatus::Blocked);

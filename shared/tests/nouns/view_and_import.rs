@@ -268,3 +268,18 @@ fn a_line_appended_by_hand_arrives_once_with_a_position() {
     assert_eq!(texts(&dir), ["zero", "by hand"]);
     assert_eq!(queued(&dir)[1].seq.0, 2);
 }
+
+#[test]
+fn lines_appended_by_hand_one_after_another_do_not_come_again_when_the_keeper_starts_anew() {
+    let (_temp, dir) = state();
+    send(&dir, "zero");
+    let segment = fs::read_dir(dir.segments(Topic::Messages)).unwrap().next().unwrap().unwrap().path();
+    let mut hand = OpenOptions::new().append(true).open(&segment).unwrap();
+    let mut view = View::new(Disk, &dir);
+    for text in ["one", "two", "three"] {
+        hand.write_all(format!("{{\"to\":\"instance_1\",\"content\":\"{text}\"}}\n").as_bytes()).unwrap();
+        assert_eq!(view.refresh(None, now()).unwrap().imported, 1, "{text}");
+    }
+    assert_eq!(View::new(Disk, &dir).refresh(None, now()).unwrap().imported, 0, "they came again");
+    assert_eq!(texts(&dir), ["zero", "one", "two", "three"]);
+}

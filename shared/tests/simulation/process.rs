@@ -117,7 +117,15 @@ impl Start<'_> {
                     self.machine.look(|inside| inside.ledger.acked.extend(ids));
                 }
                 Err(_) if owed || self.machine.chance(1, 2) => continue,
-                Err(_) => self.machine.look(|inside| inside.ledger.refused.extend(ids)),
+                Err(error) => {
+                    let missing = error.not_stored(ids.len());
+                    let (refused, stored): (Vec<_>, Vec<_>) =
+                        ids.into_iter().enumerate().partition(|(at, _)| missing.contains(at));
+                    self.machine.look(|inside| {
+                        inside.ledger.refused.extend(refused.into_iter().map(|(_, id)| id));
+                        inside.ledger.acked.extend(stored.into_iter().map(|(_, id)| id));
+                    });
+                }
             }
             state.outbox.clear();
             state.iteration += 1;

@@ -12,7 +12,7 @@ use tachi_shared::id::InstanceId;
 
 use crate::settings::time;
 
-pub use talk::{Inbox, Memory, MemoryAction, Search, Send, Stream, Urgency};
+pub use talk::{Edit, Editable, Inbox, Memory, MemoryAction, Search, Send, Stream, Urgency};
 
 /// Runs a team of agent processes on this machine and lets them work together through plain files.
 #[derive(Debug, Parser)]
@@ -153,9 +153,17 @@ pub enum Verb {
     /// What the team knows: findings, decisions, learnings, facts
     #[command(
         after_help = "Examples:\n  tachi memory list findings\n  tachi memory add decision 'we keep JSON'\n  \
-        tachi memory set release '{\"version\": 2}'\n  tachi memory get release\n  tachi memory search json"
+        tachi memory set release '{\"version\": 2}'\n  tachi memory get release\n  tachi memory search json\n  tachi memory search --kind decision --since \
+        2d --until 1d"
     )]
     Memory(Memory),
+    /// Edit the memory, or who is wanted how, with your editor: checked before it counts, merged with what others write
+    #[command(
+        after_help = "The editor is VISUAL, else EDITOR, else vi. Of the registry only `desired` of a row is an input: \
+        running, paused or stopped.\n\nExamples:\n  tachi edit memory\n  tachi edit registry\n  EDITOR='code --wait' tachi \
+        edit memory\n  EDITOR='sed -i s/staging/production/' tachi edit memory"
+    )]
+    Edit(Edit),
     /// Check the configuration and show what it amounts to
     #[command(
         after_help = "Examples:\n  tachi check\n  tachi check --config infrastructure/tachi.example.toml"

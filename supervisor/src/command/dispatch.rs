@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use super::context::Context;
 use super::printer;
 use super::{
-    apply, check, completions, doctor, down, events, history, inbox, kill, logs, memory, messages, pause,
-    reset, restart, resume, rolling, scale, send, start, status, stop, up, why,
+    apply, check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages,
+    pause, reset, restart, resume, rolling, scale, send, start, status, stop, up, why,
 };
 use crate::args::{Cli, Color, Verb};
 use crate::error::{Error, Result, exit};
@@ -69,6 +69,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Inbox(args) => inbox::run(&context, args),
         Verb::Messages(args) => messages::run(&context, args),
         Verb::Memory(args) => memory::run(&context, args),
+        Verb::Edit(args) => edit::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
         Verb::Doctor { fix } => doctor::run(&context, *fix),
         Verb::Completions { shell } => completions::run(*shell),

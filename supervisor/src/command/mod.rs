@@ -2,12 +2,14 @@
 //!
 //! Verbs that read never make or start anything. Verbs that change place a command file and wait for the answer ([`ask`]);
 //! `up` becomes the supervisor; `down` and `kill` can do without one. What verbs share: [`context`] (where, how to print),
-//! [`look`] (the fleet as it is), [`wait`] (sleeping until a file changes), [`selector`].
+//! [`look`] (the fleet as it is), [`wait`] (sleeping until a file changes), [`selector`],
+//! [`desk`] (a copy in the person's editor).
 //! Deliberately absent: layout of text (`render`), decisions about instances (`fleet`).
 #![expect(clippy::disallowed_methods, reason = "verbs read the terminal and the files they show")]
 
 mod ask;
 mod context;
+mod desk;
 mod dispatch;
 mod look;
 mod orphans;
@@ -24,6 +26,7 @@ mod delivery;
 mod detach;
 mod doctor;
 mod down;
+mod edit;
 mod events;
 mod history;
 mod inbox;

@@ -1,6 +1,7 @@
 //! Taking a state directory: the lock first, then everything a supervisor needs, then what an earlier one left.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper, setrlimit};
@@ -73,13 +74,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> 
     let reread = Reread::new(settle)?;
     poll.add(reread.wake(), REREAD)?;
     screen.begin();
-    screen.note(format!(
-        "tachi: supervisor {} runs {} instances on {}, state in {}",
-        std::process::id(),
-        settings.specs.len(),
-        settings.workspace.display(),
-        root.display()
-    ));
+    screen.note(greeting(settings, &root));
     let mut supervisor = Supervisor {
         fleet: Fleet::new(settings).with_retired(retired::remembered(&row)),
         table: Table::new(),
@@ -112,6 +107,17 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> 
     }
     supervisor.take_over(settings, loaded, now)?;
     Ok(supervisor)
+}
+
+/// The first line of a run.
+fn greeting(settings: &Settings, root: &Path) -> String {
+    format!(
+        "tachi: supervisor {} runs {} instances on {}, state in {}",
+        std::process::id(),
+        settings.specs.len(),
+        settings.workspace.display(),
+        root.display()
+    )
 }
 
 /// Locks and wake-ups reach no other machine, so two supervisors could hold one directory.

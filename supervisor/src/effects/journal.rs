@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tachi_shared::Error;
 use tachi_shared::clock::{Mono, Now};
 use tachi_shared::event::{Event, EventLog};
 use tachi_shared::id::{Incarnation, InstanceId, Recipient};
@@ -47,6 +48,18 @@ impl<T> Lane<T> {
 
     fn due(&self) -> Option<Mono> {
         (!self.waiting.is_empty()).then(|| self.retry.due().unwrap_or(Mono::ZERO))
+    }
+
+    /// Lets go of what was stored; `false` = something was not and still waits.
+    fn keep_what_is_missing(&mut self, outcome: Result<(), Error>) -> bool {
+        let Err(error) = outcome else {
+            self.waiting.clear();
+            return true;
+        };
+        let missing = error.not_stored(self.waiting.len());
+        let mut at = 0..;
+        self.waiting.retain(|_| at.next().is_some_and(|at| missing.contains(&at)));
+        missing.is_empty()
     }
 
     fn settle(&mut self, worked: bool, now: Mono) {
@@ -137,26 +150,30 @@ impl Journal {
             flushed.tasks = self.flush_changes(now, wait);
         }
         if !self.drafts.waiting.is_empty() && due(self.drafts.is_due(now.mono)) {
-            let drafts = self.drafts.waiting.make_contiguous();
-            let sent = self.queue.send(drafts, wait);
-            // A full queue has no room for our own news; asking again every moment would not make any.
-            if let Err(error @ tachi_shared::Error::QueueFull { .. }) = &sent {
-                let dropped = drafts.len();
-                let text = format!("{error}; {dropped} presence messages were dropped");
-                self.events.push(Event::new(now.wall, "queue-full", text).with("dropped", dropped));
-                self.drafts.waiting.clear();
-            }
-            let full = matches!(sent, Err(tachi_shared::Error::QueueFull { .. }));
-            if sent.is_ok() {
-                self.drafts.waiting.clear();
-            }
-            self.drafts.settle(sent.is_ok() || full, now.mono);
-            flushed.messages = sent.is_ok();
+            flushed.messages = self.flush_drafts(now, wait);
         }
         if !self.events.waiting.is_empty() && due(self.events.is_due(now.mono)) {
             self.flush_events(now, wait);
         }
         flushed
+    }
+
+    fn flush_drafts(&mut self, now: Now, wait: Duration) -> bool {
+        let drafts = self.drafts.waiting.make_contiguous();
+        let sent = self.queue.send(drafts, wait).map(drop);
+        // A full queue has no room for our own news; asking again every moment would not make any.
+        if let Err(error @ Error::QueueFull { .. }) = &sent {
+            let dropped = drafts.len();
+            let text = format!("{error}; {dropped} presence messages were dropped");
+            self.events.push(Event::new(now.wall, "queue-full", text).with("dropped", dropped));
+            self.drafts.waiting.clear();
+            self.drafts.settle(true, now.mono);
+            return false;
+        }
+        let before = self.drafts.waiting.len();
+        let worked = self.drafts.keep_what_is_missing(sent);
+        self.drafts.settle(worked, now.mono);
+        self.drafts.waiting.len() < before
     }
 
     fn flush_changes(&mut self, now: Now, wait: Duration) -> bool {
@@ -168,7 +185,7 @@ impl Journal {
                     true
                 }
                 // The board said no: asking again would not change that.
-                Err(tachi_shared::Error::Refused(_)) => true,
+                Err(Error::Refused(_)) => true,
                 Err(_) => false,
             };
             self.changes.settle(worked, now.mono);
@@ -188,10 +205,31 @@ impl Journal {
                 .waiting
                 .push_back(Event::new(now.wall, "lock-trouble", text).with("dropped", dropped));
         }
-        let worked = self.log.record(self.events.waiting.make_contiguous(), wait).is_ok();
-        if worked {
-            self.events.waiting.clear();
-        }
+        let recorded = self.log.record(self.events.waiting.make_contiguous(), wait);
+        let worked = self.events.keep_what_is_missing(recorded);
         self.events.settle(worked, now.mono);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_not_written_again_and_what_was_not_still_waits() {
+        let full = || Error::DiskFull { operation: "append to", path: "log".into() };
+        let in_part = Error::StoredInPart { missing: vec![1, 2], source: Box::new(full()) };
+        let unknown = Error::DurabilityUnknown { path: "log".into(), source: std::io::Error::other("EIO") };
+        for (outcome, left, worked) in [
+            (Ok(()), "", true),
+            (Err(full()), "abc", false),
+            (Err(in_part), "bc", false),
+            (Err(unknown), "", true),
+        ] {
+            let mut lane = Lane::new();
+            "abc".chars().for_each(|entry| lane.push(entry));
+            assert_eq!(lane.keep_what_is_missing(outcome), worked);
+            assert!(lane.waiting.iter().copied().eq(left.chars()), "{left}");
+        }
     }
 }

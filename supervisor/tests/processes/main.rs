@@ -13,6 +13,7 @@
 mod adoption;
 mod applying;
 mod busy;
+mod crowd;
 mod deaths;
 mod doors;
 mod leftovers;

@@ -34,7 +34,11 @@ impl Journal {
 
     /// Writes what was noted, in one append.
     pub(super) fn flush(&mut self) {
-        if !self.kept.is_empty() && self.log.record(&self.kept, PATIENCE).is_ok() {
+        if let Err(error) = self.log.record(&self.kept, PATIENCE) {
+            let missing = error.not_stored(self.kept.len());
+            let mut at = 0..;
+            self.kept.retain(|_| at.next().is_some_and(|at| missing.contains(&at)));
+        } else {
             self.kept.clear();
         }
     }

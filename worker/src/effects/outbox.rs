@@ -20,7 +20,7 @@ impl Postman {
         Self { doubt: None }
     }
 
-    /// Sends all or nothing; what may be there already is looked for behind `since` first.
+    /// Sends what is not there yet; what may be there already, all or in part, is looked for behind `since` first.
     pub(super) fn send(
         &mut self,
         queue: &mut Queue,
