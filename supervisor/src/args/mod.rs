@@ -169,6 +169,19 @@ pub enum Verb {
         after_help = "Examples:\n  tachi check\n  tachi check --config infrastructure/tachi.example.toml"
     )]
     Check(Up),
+    /// Print a systemd unit for the fleet that `up` with the same arguments would start
+    #[command(
+        after_help = "Examples:\n  tachi unit 4 --state ~/fleet > ~/.config/systemd/user/tachi.service\n  \
+        tachi unit --system --config /etc/tachi.toml"
+    )]
+    Unit {
+        /// What `up` would get
+        #[command(flatten)]
+        up: Box<Up>,
+        /// For the system's manager instead of the user's [default when run as root]
+        #[arg(long)]
+        system: bool,
+    },
     /// Check that what lies in the state directory is whole, and say what to do where it is not
     #[command(after_help = "Examples:\n  tachi doctor\n  tachi doctor --fix\n  tachi doctor --json | jq .ok")]
     Doctor {

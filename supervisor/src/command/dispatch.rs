@@ -9,7 +9,7 @@ use super::context::Context;
 use super::printer;
 use super::{
     apply, check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages,
-    pause, reset, restart, resume, rolling, scale, send, start, status, stop, up, why,
+    pause, reset, restart, resume, rolling, scale, send, start, status, stop, unit, up, why,
 };
 use crate::args::{Cli, Color, Verb};
 use crate::error::{Error, Result, exit};
@@ -72,6 +72,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Edit(args) => edit::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
         Verb::Doctor { fix } => doctor::run(&context, *fix),
+        Verb::Unit { up, system } => unit::run(&context, up, *system),
         Verb::Completions { shell } => completions::run(*shell),
         Verb::Hold(args) => effects::hold(&args.id, &args.command),
     }

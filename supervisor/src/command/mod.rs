@@ -44,6 +44,7 @@ mod send;
 mod start;
 mod status;
 mod stop;
+mod unit;
 mod up;
 mod why;
 

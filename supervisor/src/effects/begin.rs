@@ -22,6 +22,7 @@ use super::door::Doors;
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
+use super::notify::Notify;
 use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS};
 use super::reap::OomCounter;
 use super::registry_writer::RegistryWriter;
@@ -90,6 +91,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> 
         journal: Journal::new(&store, incarnation),
         house: House::new(&store),
         reread,
+        notify: Notify::open(),
         screen,
         own_log: Rotated::open(&dir.supervisor_log(), SIZE),
         events: VecDeque::new(),

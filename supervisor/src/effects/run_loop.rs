@@ -21,6 +21,7 @@ use super::door::{self, Doors};
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
+use super::notify::Notify;
 use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS, Token};
 use super::reap::{self, OomCounter};
 use super::registry_writer::{Looked, RegistryWriter};
@@ -91,6 +92,7 @@ pub(super) struct Supervisor {
     pub(super) journal: Journal,
     pub(super) house: House,
     pub(super) reread: Reread,
+    pub(super) notify: Notify,
     pub(super) screen: Screen,
     pub(super) own_log: Rotated,
     pub(super) events: VecDeque<Event>,
@@ -111,6 +113,7 @@ impl Supervisor {
             self.collect(&ready, now);
             self.think(now);
             self.write_down(clock::now());
+            self.notify.round(now.mono, self.fleet.ending(), || fleet::readiness(&self.fleet));
             if let Some(code) = self.exit {
                 return Ok(code);
             }
@@ -129,6 +132,7 @@ impl Supervisor {
             self.registry.due(),
             self.registry.doubt(),
             self.journal.due(),
+            self.notify.due(),
         ];
         // Rounded up: a deadline must have passed when we wake for it.
         let wait = due.into_iter().flatten().min().map(|at| at.since(now) + Duration::from_micros(100));

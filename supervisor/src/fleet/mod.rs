@@ -35,5 +35,5 @@ pub mod words;
 pub use action::Action;
 pub use event::Event;
 pub use next::next;
-pub use rows::rows;
+pub use rows::{readiness, rows};
 pub use state::Fleet;

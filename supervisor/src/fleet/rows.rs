@@ -13,6 +13,18 @@ pub fn rows(fleet: &Fleet, now: Now) -> Vec<Row> {
     fleet.in_order().map(|(_, instance)| row(fleet, instance, now)).collect()
 }
 
+/// `4 of 5 ready`: of those that are to run.
+#[must_use]
+pub fn readiness(fleet: &Fleet) -> String {
+    let wanted = fleet.instances.values().filter(|instance| fleet.wants_up(instance));
+    let (ready, all) = wanted.fold((0, 0), |(ready, all), i| (ready + usize::from(i.ready()), all + 1));
+    match (fleet.ending(), &fleet.latch) {
+        (true, _) => "ending".to_owned(),
+        (false, Some(text)) => format!("stop is latched: {text}"),
+        (false, None) => format!("{ready} of {all} ready"),
+    }
+}
+
 fn row(fleet: &Fleet, instance: &Instance, now: Now) -> Row {
     let process = instance.process();
     let due = match &instance.phase {

@@ -16,6 +16,7 @@ pub mod span;
 pub mod status;
 pub mod table;
 pub mod text;
+pub mod unit;
 
 pub use live::live;
 pub use progress::Progress;

@@ -17,6 +17,7 @@ mod crowd;
 mod deaths;
 mod doors;
 mod leftovers;
+mod manager;
 mod places;
 mod readiness;
 mod stage;
