@@ -247,6 +247,18 @@ impl StateDir {
         self.internal().join("verified.json")
     }
 
+    /// What the doors for hands have taken in.
+    #[must_use]
+    pub fn taken_in(&self) -> PathBuf {
+        self.internal().join("taken.json")
+    }
+
+    /// What renders of the view replaced a moment ago.
+    #[must_use]
+    pub fn replaced(&self) -> PathBuf {
+        self.internal().join("replaced")
+    }
+
     /// Every directory that must exist, parents first.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {
@@ -260,6 +272,7 @@ impl StateDir {
             self.tmp(),
             self.backup(),
             self.exits(),
+            self.replaced(),
         ]);
         all
     }

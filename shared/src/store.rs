@@ -23,7 +23,7 @@ use crate::log::{Durability, Limits};
 use crate::memory::MemoryStore;
 use crate::os::place::{Sync, place, sweep};
 use crate::os::root::{self, Found};
-use crate::os::{Disk, Storage as _};
+use crate::os::{Disk, Storage as _, process};
 use crate::queue::{Queue, View};
 use crate::registry::RegistryStore;
 use crate::task::TaskStore;
@@ -61,6 +61,7 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotAStateDir`], [`crate::Error::NewerSchema`], [`crate::Error::Io`], [`crate::Error::DiskFull`].
     pub fn create(root: &Path) -> Result<Self> {
+        know_the_boot()?;
         match root::look(root).context("look at", root)? {
             Found::NoParent => return Err(refused(root, "the directory above it does not exist")),
             Found::DanglingLink => return Err(refused(root, "it is a symbolic link to nowhere")),
@@ -90,6 +91,7 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotAStateDir`], [`crate::Error::NewerSchema`], [`crate::Error::Io`].
     pub fn open(root: &Path) -> Result<Self> {
+        know_the_boot()?;
         let Ok(resolved) = root::resolve(root) else { return Err(refused(root, "it does not exist")) };
         let dir = StateDir::new(resolved);
         if !root::exists(&dir.mark()) {
@@ -174,6 +176,12 @@ impl Store {
     pub fn instance(&self, id: &InstanceId) -> InstanceStore {
         InstanceStore::new(Disk, &self.dir, id)
     }
+}
+
+/// A process that cannot tell which boot this is (no descriptor left) would take every log for one of another boot, skip a
+/// million numbers and void every lease. It is refused instead.
+fn know_the_boot() -> Result<()> {
+    process::read_boot_id().map(drop).context("read", Path::new(process::BOOT_ID))
 }
 
 /// Refuses a directory with foreign content.

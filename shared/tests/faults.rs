@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tachi_shared::clock::{Now, Timestamp};
-use tachi_shared::id::{Recipient, Seq};
+use tachi_shared::id::{Incarnation, InstanceId, Recipient, Seq, TaskId};
 use tachi_shared::layout::{StateDir, Topic};
 use tachi_shared::log::{Cursor, Durability, Entry, Log};
 use tachi_shared::os::disk::DiskFile;
 use tachi_shared::os::place::{Sync, place};
 use tachi_shared::os::{Disk, Extent, FileLock, Handle, OpenMode, Stat, Storage};
 use tachi_shared::queue::{Draft, MessageKind, Queue};
+use tachi_shared::task::{Change, LEASE, NewTask, TaskStore};
 use tachi_shared::{Error, Result};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ enum Fault {
     SyncSegment,
     /// The rename fails.
     Rename,
+    /// The machine sleeps longer than a lease before the sync, and somebody else takes over what was claimed.
+    TakenOver,
 }
 
 type Act = Box<dyn FnMut() + Send>;
@@ -139,8 +142,13 @@ impl Handle for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         let is_segment = self.path.extension().is_some_and(|ending| ending == "jsonl");
-        let fits = |fault: &Fault| *fault == Fault::Sync || (is_segment && *fault == Fault::SyncSegment);
+        let of_segment = [Fault::SyncSegment, Fault::TakenOver];
+        let fits = |fault: &Fault| *fault == Fault::Sync || (is_segment && of_segment.contains(fault));
         match self.disk.due("sync", fits) {
+            Some(Fault::TakenOver) => {
+                take_over(&self.path);
+                self.file.sync()
+            }
             Some(_) => Err(io::Error::other("the disk is broken")),
             None => self.file.sync(),
         }
@@ -476,4 +484,34 @@ fn s18_a_replace_that_fails_at_any_step_leaves_the_old_file_and_no_other() {
     place_.disk.plan(Fault::Short(1));
     place(&place_.disk, &place_.dir.tmp(), &target, b"new", Sync::Data).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+}
+
+fn worker(name: &str) -> InstanceId {
+    InstanceId::new(name).unwrap()
+}
+
+/// Another worker claims the one task there is, after its lease ran out.
+fn take_over(segment: &Path) {
+    let dir = StateDir::new(segment.ancestors().nth(2).unwrap());
+    let (task, by) = (TaskId::new("t").unwrap(), worker("instance_2"));
+    let claim = Change::Claim { task, by, incarnation: Incarnation(1), boot_id: Disk.boot_id() };
+    let now = Disk.now();
+    let later = Now { mono: now.mono.after(LEASE * 2), ..now };
+    TaskStore::new(Disk, &dir).change(&claim, later, LONG).unwrap();
+}
+
+#[test]
+fn a_claim_that_was_taken_over_before_its_owner_could_look_at_it_is_not_its_owners() {
+    let place = Place::new();
+    let mut store = TaskStore::new(place.disk.clone(), &place.dir).with_durability(Durability::Durable);
+    let (id, title, by) = (TaskId::new("t").unwrap(), String::new(), "operator".to_owned());
+    let task = NewTask { id, title, needs: Vec::new(), payload: serde_json::Value::Null, by };
+    store.change(&Change::Add(vec![task]), Disk.now(), LONG).unwrap();
+    place.disk.plan(Fault::TakenOver);
+    let (me, boot_id) = (worker("instance_1"), Disk.boot_id());
+    let claimed = store.claim_first((&me, Incarnation(1), &boot_id), Disk.now(), LONG, |_, _| true).unwrap();
+    let board = store.board().unwrap();
+    let owner = board.in_work().next().and_then(|task| task.owner.as_ref()).map(|owner| &owner.instance);
+    assert_eq!(owner, Some(&worker("instance_2")));
+    assert_eq!(claimed, None, "it works on what another one owns");
 }

@@ -7,8 +7,8 @@
 //! receipt (receiver) the latencies, all in nanoseconds of `CLOCK_MONOTONIC`. A sender broadcasts N messages of 200 bytes
 //! that begin with their send time; a receiver takes N messages that come after READY. The calls are those of a worker,
 //! without a short cut; the receiver sleeps on its doorbell.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints one line of figures")]
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -85,11 +85,19 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
 
 /// Says READY and waits for the start signal.
 fn wait_for_start() -> std::io::Result<()> {
-    println!("READY");
+    say("READY")?;
     std::io::stdin().read_line(&mut String::new()).map(drop)
 }
 
-fn draft(task: &Task, k: usize) -> Draft {
+fn say(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// The k-th message, a line of [`LINE`] bytes if it gets `seq`. Senders at once get each other's numbers: around a power of
+/// ten their lines may be a byte longer or shorter.
+fn draft(task: &Task, k: usize, seq: u64) -> Draft {
     let id = format!("{}.1.{k}", task.id);
     let mut draft = Draft::new(
         Recipient::Broadcast,
@@ -99,9 +107,10 @@ fn draft(task: &Task, k: usize) -> Draft {
         clock::now().wall,
         &nanoseconds(ClockId::Monotonic).to_string(),
     );
-    let bare =
-        serde_json::to_string(&draft).map_or(LINE, |line| line.len().saturating_add(r#""seq":00000,"#.len()));
-    let filled = format!("{} {}", draft.text(), "x".repeat(LINE.saturating_sub(bare.saturating_add(2))));
+    let number = format!("\"seq\":{seq},");
+    let line = serde_json::to_string(&draft).map_or(LINE, |line| line.len().saturating_add(number.len()));
+    // A space before the filling, a line end behind.
+    let filled = format!("{} {}", draft.text(), "x".repeat(LINE.saturating_sub(line.saturating_add(2))));
     draft.content = serde_json::Value::String(filled);
     draft
 }
@@ -111,12 +120,13 @@ fn send(task: &Task) -> Result<Figures, Box<dyn std::error::Error>> {
     let mut queue = store.queue().with_durability(task.durability);
     wait_for_start()?;
     let mut figures = Figures { first: nanoseconds(ClockId::Monotonic), ..Figures::default() };
-    let mut sent = 0;
+    let (mut sent, mut next) = (0, queue.end()?.seq.0.saturating_add(1));
     while sent < task.n {
         let count = task.batch.min(task.n.saturating_sub(sent));
-        let drafts: Vec<Draft> = (sent..sent.saturating_add(count)).map(|k| draft(task, k)).collect();
+        let numbers = (sent..sent.saturating_add(count)).zip(next..);
+        let drafts: Vec<Draft> = numbers.map(|(k, seq)| draft(task, k, seq)).collect();
         let before = nanoseconds(ClockId::Monotonic);
-        queue.post(&drafts, WAIT)?;
+        next = queue.post(&drafts, WAIT)?.0.saturating_add(1);
         figures.last = nanoseconds(ClockId::Monotonic);
         figures.latencies.push(figures.last.saturating_sub(before));
         sent = sent.saturating_add(count);
@@ -156,12 +166,17 @@ fn receive(task: &Task) -> Result<Figures, Box<dyn std::error::Error>> {
     Ok(figures)
 }
 
+fn complain(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "tachi-bench: {error}");
+    ExitCode::FAILURE
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let task = match parse(&arguments) {
         Ok(task) => task,
         Err(why) => {
-            eprintln!("tachi-bench: {why}");
+            let _ = writeln!(std::io::stderr(), "tachi-bench: {why}");
             return ExitCode::from(2);
         }
     };
@@ -175,12 +190,11 @@ fn main() -> ExitCode {
                 "cpu": nanoseconds(ClockId::ProcessCPUTime),
                 "lats": figures.latencies,
             });
-            println!("{line}");
-            ExitCode::SUCCESS
+            match say(&line.to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&error),
+            }
         }
-        Err(error) => {
-            eprintln!("tachi-bench: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => complain(error.as_ref()),
     }
 }

@@ -89,6 +89,22 @@ pub enum Verb {
         /// Wanted number.
         count: u32,
     },
+    /// Replace one after the other, each only when the one before is ready.
+    Rolling {
+        /// Selectors.
+        targets: Vec<String>,
+    },
+    /// Forget what failures have cost; who was given up or waits starts.
+    Reset {
+        /// Selectors.
+        targets: Vec<String>,
+    },
+    /// Read the configuration again and carry out what changed.
+    Apply {
+        /// Only say what would be done.
+        #[serde(default)]
+        dry_run: bool,
+    },
 }
 
 /// The answer to a command.

@@ -41,7 +41,7 @@ impl<S: Storage> Log<S> {
 
     /// Opens the newest segment, repairs its end and learns the last number.
     fn reopen(&mut self) -> Result<()> {
-        let known = if self.boot_checked { None } else { self.epoch.get(&self.storage, self.topic) };
+        let known = if self.boot_checked { None } else { self.epoch.get(&self.storage, self.topic)? };
         let Some(base) = segment::list(&self.storage, &self.dir)?.pop() else {
             // Never written, or everything was deleted by hand: then numbers go on above all that could have been given.
             let given = known.as_ref().map_or(0, |epoch| epoch.high_seq.saturating_add(EPOCH_STEP));
@@ -137,7 +137,7 @@ impl<S: Storage> Log<S> {
 
     /// Records the boot and the numbers given so far.
     fn note_epoch(&self, high_seq: u64) -> Result<()> {
-        let old = self.epoch.get(&self.storage, self.topic);
+        let old = self.epoch.get(&self.storage, self.topic)?;
         let same_boot = old.as_ref().is_none_or(|old| old.boot_id == self.boot);
         let epoch = old.as_ref().map_or(1, |old| old.epoch.saturating_add(u64::from(!same_boot)));
         let high_seq = old.map_or(high_seq, |old| old.high_seq.max(high_seq));

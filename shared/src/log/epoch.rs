@@ -6,6 +6,7 @@
 //! first writer of another boot goes on [`EPOCH_STEP`] higher, more than can be unsynced.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,15 +50,15 @@ pub(super) struct EpochFile {
 }
 
 impl EpochFile {
-    /// What is known of `topic`. A missing or unreadable file knows nothing.
-    pub(super) fn get<S: Storage>(&self, storage: &S, topic: &str) -> Option<Epoch> {
-        read(storage, &self.path).topics.remove(topic)
+    /// What is known of `topic`. A missing or damaged file knows nothing.
+    pub(super) fn get<S: Storage>(&self, storage: &S, topic: &str) -> Result<Option<Epoch>> {
+        Ok(read(storage, &self.path)?.topics.remove(topic))
     }
 
     /// Records what is known of `topic` now.
     pub(super) fn set<S: Storage>(&self, storage: &S, topic: &str, epoch: Epoch) -> Result<()> {
         let _guard = storage.lock(&self.lock, "epoch", WAIT)?;
-        let mut file = read(storage, &self.path);
+        let mut file = read(storage, &self.path)?;
         file.schema = 1;
         file.topics.insert(topic.to_owned(), epoch);
         let text = serde_json::to_string(&file).map_err(|error| Error::Refused(error.to_string()))?;
@@ -66,6 +67,14 @@ impl EpochFile {
     }
 }
 
-fn read<S: Storage>(storage: &S, path: &Path) -> File {
-    storage.read(path, LIMIT).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+/// A file that is there and cannot be read now (no descriptor left, a failing disk) is no empty one: what it knows of the
+/// other topics would be lost with the next write.
+fn read<S: Storage>(storage: &S, path: &Path) -> Result<File> {
+    match storage.read(path, LIMIT) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => {
+            Ok(File::default())
+        }
+        Err(error) => Err(Error::io("read", path, error)),
+    }
 }

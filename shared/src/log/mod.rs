@@ -28,6 +28,7 @@
 mod active;
 mod append;
 mod cursor;
+pub mod dead_letter;
 mod entry;
 mod epoch;
 mod flusher;
@@ -43,6 +44,7 @@ mod writer;
 
 pub use append::{Appended, LogWriter};
 pub use cursor::Cursor;
+pub use dead_letter::DeadLetter;
 pub use entry::{Entry, Gap};
 pub use epoch::EPOCH_STEP;
 pub use flusher::Flusher;

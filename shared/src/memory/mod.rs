@@ -4,6 +4,7 @@
 //! the new file, whole. Unknown fields survive. Entries beyond [`LIST_MAX`] of a list go to `artifacts/memory/`.
 
 mod archive;
+mod change;
 mod merge;
 mod news;
 mod rules;

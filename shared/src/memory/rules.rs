@@ -22,6 +22,8 @@ pub struct Query<'a> {
     pub text: Option<&'a str>,
     /// Not older than this. An entry without a time is never old.
     pub since: Option<Timestamp>,
+    /// Not younger than this. An entry without a time is never young.
+    pub until: Option<Timestamp>,
 }
 
 impl Query<'_> {
@@ -32,6 +34,7 @@ impl Query<'_> {
         self.kind.is_none_or(|wanted| wanted == kind)
             && self.author.is_none_or(|author| author == entry.instance)
             && self.since.is_none_or(|since| entry.timestamp.is_none_or(|at| at >= since))
+            && self.until.is_none_or(|until| entry.timestamp.is_none_or(|at| at <= until))
             && self.text.is_none_or(holds)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::archive::Archive;
+use super::change::changes;
 use super::rules::{Query, add, number, set_fact};
 use super::{Entry, EntryKind, Memory};
 use crate::clock::Now;
@@ -13,7 +14,7 @@ use crate::layout::StateDir;
 use crate::log::Durability;
 use crate::os::place::Sync;
 use crate::os::{Disk, Storage};
-use crate::snapshot::{Document as _, Loaded, Snapshot};
+use crate::snapshot::{Edit, Loaded, Snapshot, Taken};
 
 /// How long the lock is waited for by the calls that do not say.
 const WAIT: Duration = Duration::from_secs(5);
@@ -130,14 +131,25 @@ impl<S: Storage> MemoryStore<S> {
         Ok(found)
     }
 
-    /// Takes over what a person changed in a copy (`hand`) since it was made (`base`), unless others changed the same.
+    /// Makes a copy for an editor.
     ///
     /// # Errors
-    /// [`crate::Error::Refused`] naming what both changed; as [`Snapshot::update`].
-    pub fn take_edit(&mut self, base: &Memory, hand: &Memory) -> Result<()> {
-        self.update(WAIT, |memory| match memory.merge(Some(base), hand) {
-            Some(conflicts) if conflicts.is_empty() => Ok(()),
-            conflicts => Err(Error::Refused(conflicts.unwrap_or_default().join("; "))),
+    /// As [`Snapshot::edit`].
+    pub fn edit(&mut self) -> Result<Edit<Memory>> {
+        self.snapshot.edit()
+    }
+
+    /// Takes over what a person changed in the copy, entry by entry.
+    ///
+    /// # Errors
+    /// As [`Snapshot::take_edit`].
+    pub fn take_edit(&mut self, edit: &Edit<Memory>, hand: &Memory) -> Result<Taken> {
+        let Self { snapshot, archive } = self;
+        snapshot.take_edit(WAIT, edit, hand, |before, memory| {
+            number(memory);
+            let changed = changes(before, memory);
+            archive.relieve(memory)?;
+            Ok(changed)
         })
     }
 

@@ -5,7 +5,7 @@
 //! [`sweep`] removes later. [`set_aside`] moves bytes that cannot be accepted into `rejected/` as `<name>.<time>.bad` with
 //! a `.why` beside them; nothing is ever thrown away.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub fn place<S: Storage>(storage: &S, tmp: &Path, target: &Path, bytes: &[u8], s
 }
 
 /// A new temporary file for `target`.
-fn temporary<S: Storage>(storage: &S, tmp: &Path, target: &Path) -> Result<(S::File, std::path::PathBuf)> {
+fn temporary<S: Storage>(storage: &S, tmp: &Path, target: &Path) -> Result<(S::File, PathBuf)> {
     let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("file");
     loop {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -73,6 +73,14 @@ pub struct Swapped<F> {
     pub replaced: Option<F>,
 }
 
+/// How a file got the name of another.
+enum Exchanged<F> {
+    /// The other one has its name now.
+    Both,
+    /// The other one has no name any more, if there was one.
+    One(Option<F>),
+}
+
 /// Puts `bytes` at `target` as [`place`] does, and hands back whatever it replaced: for files that others rewrite without
 /// a lock, whose last words would be lost otherwise.
 ///
@@ -88,25 +96,65 @@ pub fn swap<S: Storage>(
     let (file, temporary) = temporary(storage, tmp, target)?;
     let swapped = fill(storage, &file, target, &temporary, bytes, sync)
         .and_then(|()| file.stat().context("look at", &temporary))
-        .and_then(|placed| Ok((placed, exchange(storage, &temporary, target)?)));
+        .and_then(|placed| {
+            let replaced = match exchange(storage, &temporary, target)? {
+                Exchanged::Both => Some(storage.open(&temporary, OpenMode::Read).context("open", target)?),
+                Exchanged::One(replaced) => replaced,
+            };
+            Ok(Swapped { placed, replaced })
+        });
     // The temporary name is the old file's now, or that of a file nobody wants.
     let _ = storage.remove(&temporary);
-    swapped.map(|(placed, replaced)| Swapped { placed, replaced })
+    swapped
 }
 
-/// Swaps the two names; the file that ends up at `temporary` is returned open.
-fn exchange<S: Storage>(storage: &S, temporary: &Path, target: &Path) -> Result<Option<S::File>> {
+/// As [`swap`], but the replaced file gets a name in `keep` and is not opened (`replaced` is a file without a name): a
+/// successor finds it there if this process dies now. A crash before the swap leaves `bytes` there, whole.
+///
+/// # Errors
+/// As [`swap`].
+pub fn swap_keeping<S: Storage>(
+    storage: &S,
+    tmp: &Path,
+    keep: &Path,
+    target: &Path,
+    bytes: &[u8],
+) -> Result<(Swapped<S::File>, Option<PathBuf>)> {
+    let (file, temporary) = temporary(storage, tmp, target)?;
+    let filled = fill(storage, &file, target, &temporary, bytes, Sync::Skip)
+        .and_then(|()| file.stat().context("look at", &temporary))
+        .and_then(|placed| {
+            let kept = free_name(storage, target, keep, "replaced", "json");
+            storage.rename(&temporary, &kept).context("place", &kept)?;
+            Ok((placed, kept))
+        });
+    if filled.is_err() {
+        let _ = storage.remove(&temporary);
+    }
+    let (placed, kept) = filled?;
+    match exchange(storage, &kept, target) {
+        Ok(Exchanged::Both) => Ok((Swapped { placed, replaced: None }, Some(kept))),
+        Ok(Exchanged::One(replaced)) => Ok((Swapped { placed, replaced }, None)),
+        Err(error) => {
+            let _ = storage.remove(&kept);
+            Err(error)
+        }
+    }
+}
+
+/// Swaps the two names, where that can be done.
+fn exchange<S: Storage>(storage: &S, temporary: &Path, target: &Path) -> Result<Exchanged<S::File>> {
     match storage.exchange(temporary, target) {
-        Ok(()) => storage.open(temporary, OpenMode::Read).context("open", target).map(Some),
+        Ok(()) => Ok(Exchanged::Both),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             storage.rename(temporary, target).context("replace", target)?;
-            Ok(None)
+            Ok(Exchanged::One(None))
         }
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
             // Without an exchange a rewrite by rename in this very moment is lost; one in place is not.
             let old = storage.open(target, OpenMode::Read).ok();
             storage.rename(temporary, target).context("replace", target)?;
-            Ok(old)
+            Ok(Exchanged::One(old))
         }
         Err(error) => Err(Error::io("replace", target, error)),
     }
@@ -151,8 +199,8 @@ pub fn set_aside<S: Storage>(
     rejected: &Path,
     reason: &str,
     at: Timestamp,
-) -> Result<std::path::PathBuf> {
-    let target = free_name(storage, path, rejected, &stamp_of(at));
+) -> Result<PathBuf> {
+    let target = free_name(storage, path, rejected, &stamp_of(at), "bad");
     storage.rename(path, &target).context("set aside", path)?;
     // The bytes are safe; a missing explanation must not turn that into a failure.
     let _ = write_new(storage, &target.with_extension("why"), format!("{reason}\n").as_bytes());
@@ -170,8 +218,8 @@ pub fn keep_refused<S: Storage>(
     rejected: &Path,
     reason: &str,
     stamp: &str,
-) -> Result<std::path::PathBuf> {
-    let target = free_name(storage, path, rejected, stamp);
+) -> Result<PathBuf> {
+    let target = free_name(storage, path, rejected, stamp, "bad");
     write_new(storage, &target, bytes)?;
     let _ = write_new(storage, &target.with_extension("why"), format!("{reason}\n").as_bytes());
     Ok(target)
@@ -196,13 +244,13 @@ pub fn stamp_of(at: Timestamp) -> String {
     at.to_string().chars().filter(|c| *c != ':' && *c != '-').collect()
 }
 
-/// `<rejected>/<name>.<stamp>.bad`, or with a number if that is taken.
-fn free_name<S: Storage>(storage: &S, path: &Path, rejected: &Path, stamp: &str) -> std::path::PathBuf {
+/// `<dir>/<name of path>.<stamp>.<ending>`, or with a number if that is taken.
+fn free_name<S: Storage>(storage: &S, path: &Path, dir: &Path, stamp: &str, ending: &str) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut target = rejected.join(format!("{name}.{stamp}.bad"));
+    let mut target = dir.join(format!("{name}.{stamp}.{ending}"));
     let mut number = 1;
     while storage.stat(&target).is_ok() {
-        target = rejected.join(format!("{name}.{stamp}-{number}.bad"));
+        target = dir.join(format!("{name}.{stamp}-{number}.{ending}"));
         number += 1;
     }
     target

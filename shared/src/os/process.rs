@@ -48,15 +48,26 @@ impl ProcStat {
     }
 }
 
-/// This kernel boot's id (`/proc/sys/kernel/random/boot_id`), read once.
+/// Where the kernel tells which boot this is.
+pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// This kernel boot's id, read once.
+///
+/// # Errors
+/// As `open(2)` and `read(2)`; a later call tries again.
+pub fn read_boot_id() -> io::Result<&'static str> {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    if BOOT.get().is_none() {
+        let text = fs::read_to_string(BOOT_ID)?;
+        let _ = BOOT.set(text.trim().to_owned());
+    }
+    Ok(BOOT.get().map_or("", String::as_str))
+}
+
+/// This kernel boot's id. Whoever opens a store has read it already: an unknown one would be taken for another boot.
 #[must_use]
 pub fn boot_id() -> String {
-    static BOOT: OnceLock<String> = OnceLock::new();
-    BOOT.get_or_init(|| {
-        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        text.trim().to_owned()
-    })
-    .clone()
+    read_boot_id().unwrap_or_default().to_owned()
 }
 
 /// The calling process.

@@ -16,16 +16,30 @@ use crate::clock::Timestamp;
 use crate::error::bare;
 use crate::id::Seq;
 
+/// Why an element is not taken that may be an old copy.
+const DOUBTFUL: &str =
+    "it may be a copy of a message from before what is remembered; give it a new timestamp";
+
 /// How often each content was seen.
 pub(super) type Counts = BTreeMap<String, usize>;
+
+/// An element without a position.
+#[derive(Debug, PartialEq)]
+pub(super) struct Fresh {
+    pub(super) content: String,
+    /// When its writer says it was written.
+    pub(super) at: Option<Timestamp>,
+    /// Without an id yet.
+    pub(super) draft: Draft,
+}
 
 /// What a file asks for.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Import {
     /// Elements that carry a position: their contents, to be counted.
     pub(super) echoes: Vec<(Seq, String)>,
-    /// Elements without a position, with their contents; the drafts have no id yet.
-    pub(super) fresh: Vec<(String, Draft)>,
+    /// Elements without a position.
+    pub(super) fresh: Vec<Fresh>,
     /// Elements that cannot be taken, with the reason.
     pub(super) refused: Vec<(String, String)>,
 }
@@ -63,10 +77,10 @@ impl Import {
             self.echoes.push((Seq(seq), fingerprint(&fields)));
             return;
         }
-        let content = fingerprint(&fields);
+        let (content, at) = (fingerprint(&fields), time(&fields));
         let shown = Value::Object(fields.clone()).to_string();
         match draft(fields, now) {
-            Ok(draft) => self.fresh.push((content, draft)),
+            Ok(draft) => self.fresh.push(Fresh { content, at, draft }),
             Err(reason) => self.refused.push((shown, reason)),
         }
     }
@@ -77,43 +91,61 @@ impl Import {
         self.echoes.iter().map(|(seq, _)| *seq).filter(|seq| *seq <= end).min().unwrap_or_default()
     }
 
-    /// The drafts that are not in the queue yet. `queued` counts the queue from `since` on; `next` makes the ids unique: it
-    /// is the position behind the end of the queue.
+    /// Whether some of the elements are not in the queue, which holds `queued` since the oldest position shown.
     #[must_use]
-    pub(super) fn missing(self, queued: &Counts, since: Seq, next: Seq) -> Vec<Draft> {
-        let mut shown = Counts::new();
-        for (_, content) in self.echoes.iter().filter(|(seq, _)| *seq >= since) {
-            *shown.entry(content.clone()).or_default() += 1;
+    pub(super) fn has_news(&self, queued: &Counts) -> bool {
+        self.news(queued).contains(&true)
+    }
+
+    /// Which of the elements are not in the queue.
+    fn news(&self, queued: &Counts) -> Vec<bool> {
+        let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, content) in &self.echoes {
+            *shown.entry(content).or_default() += 1;
         }
-        let mut drafts = Vec::new();
-        for (content, mut draft) in self.fresh {
-            let shown = shown.entry(content.clone()).or_default();
+        let contents = self.fresh.iter().map(|fresh| fresh.content.as_str());
+        let is_news = contents.map(|content| {
+            let shown = shown.entry(content).or_default();
             *shown += 1;
-            if *shown > queued.get(&content).copied().unwrap_or_default() {
-                draft.id = format!("import.{content}.{}", next.0.saturating_add(drafts.len() as u64));
-                drafts.push(draft);
+            *shown > queued.get(content).copied().unwrap_or_default()
+        });
+        is_news.collect()
+    }
+
+    /// Takes out the drafts that are not in the queue yet, which holds `queued` since the oldest position shown. `next`
+    /// makes the ids unique: it is the position behind the end of the queue. What `is_doubtful` by its time is refused.
+    #[must_use]
+    pub(super) fn missing(
+        &mut self,
+        queued: &Counts,
+        next: Seq,
+        is_doubtful: impl Fn(Option<Timestamp>) -> bool,
+    ) -> Vec<Draft> {
+        let news = self.news(queued);
+        let mut drafts = Vec::new();
+        for (mut fresh, _) in std::mem::take(&mut self.fresh).into_iter().zip(news).filter(|(_, new)| *new) {
+            if is_doubtful(fresh.at) {
+                let shown = serde_json::to_string(&fresh.draft).unwrap_or_default();
+                self.refused.push((shown, DOUBTFUL.to_owned()));
+                continue;
             }
+            let number = next.0.saturating_add(drafts.len() as u64);
+            fresh.draft.id = format!("import.{}.{number}", fresh.content);
+            drafts.push(fresh.draft);
         }
         drafts
     }
 }
 
-/// Counts contents of queued messages.
-#[must_use]
-pub(super) fn count(messages: &[Message]) -> Counts {
-    let mut counts = Counts::new();
-    for message in messages {
-        let draft = &message.draft;
-        let content = imported(&draft.id).map_or_else(|| hash(&[&draft.id]), str::to_owned);
-        // Others may strip what they do not know, so a message counts under its plain fields too.
-        let (to, kind) = (draft.to.to_string(), draft.kind.word());
-        let plain = plain(&draft.from, &to, kind, &draft.content, Some(draft.timestamp));
-        if plain != content {
-            *counts.entry(plain).or_default() += 1;
-        }
-        *counts.entry(content).or_default() += 1;
-    }
-    counts
+/// The contents a queued message counts under.
+pub(super) fn contents(message: &Message) -> impl Iterator<Item = String> + use<> {
+    let draft = &message.draft;
+    let content = imported(&draft.id).map_or_else(|| hash(&[&draft.id]), str::to_owned);
+    // Others may strip what they do not know, so a message counts under its plain fields too.
+    let (to, kind) = (draft.to.to_string(), draft.kind.word());
+    let plain = plain(&draft.from, &to, kind, &draft.content, Some(draft.timestamp));
+    let plain = (plain != content).then_some(plain);
+    std::iter::once(content).chain(plain)
 }
 
 /// The content of an element, as a short word: that of its id if it has one, else that of its fields.
@@ -126,11 +158,15 @@ fn fingerprint(fields: &Map<String, Value>) -> String {
         Some(content) => content.to_owned(),
         None if !id.is_empty() => hash(&[&id]),
         None => {
-            let at = fields.get("timestamp").and_then(Value::as_str).and_then(Timestamp::parse);
+            let at = time(fields);
             let content = fields.get("content").unwrap_or(&Value::Null);
             plain(&text("from", "operator"), &text("to", ""), &text("type", "human"), content, at)
         }
     }
+}
+
+fn time(fields: &Map<String, Value>) -> Option<Timestamp> {
+    fields.get("timestamp").and_then(Value::as_str).and_then(Timestamp::parse)
 }
 
 fn plain(from: &str, to: &str, kind: &str, content: &Value, at: Option<Timestamp>) -> String {
@@ -139,7 +175,7 @@ fn plain(from: &str, to: &str, kind: &str, content: &Value, at: Option<Timestamp
 }
 
 /// The content inside an id that an import gave.
-fn imported(id: &str) -> Option<&str> {
+pub(super) fn imported(id: &str) -> Option<&str> {
     id.strip_prefix("import.").and_then(|rest| rest.rsplit_once('.')).map(|(content, _)| content)
 }
 
@@ -154,7 +190,7 @@ fn draft(mut fields: Map<String, Value>, now: Timestamp) -> Result<Draft, String
         return Err("it has no \"content\"".to_owned());
     }
     fields.remove("seq");
-    let at = fields.get("timestamp").and_then(Value::as_str).and_then(Timestamp::parse);
+    let at = time(&fields);
     let told = fields.insert("timestamp".to_owned(), Value::String(at.unwrap_or(now).to_string()));
     for (name, default) in [("from", "operator"), ("type", "human")] {
         if fields.get(name).is_none_or(Value::is_null) {
@@ -212,6 +248,16 @@ mod tests {
         (first..).zip(drafts).map(|(seq, draft)| Message { seq: Seq(seq), draft: draft.clone() }).collect()
     }
 
+    fn count(messages: &[Message]) -> Counts {
+        let mut counts = Counts::new();
+        messages.iter().flat_map(contents).for_each(|content| *counts.entry(content).or_default() += 1);
+        counts
+    }
+
+    fn missing(mut import: Import, log: &[Message], next: u64) -> Vec<Draft> {
+        import.missing(&count(log), Seq(next), |_| false)
+    }
+
     fn hello(at: &str) -> Value {
         json!({ "from": "me", "to": "instance_1", "type": "human", "content": "hello", "timestamp": at })
     }
@@ -219,7 +265,7 @@ mod tests {
     #[test]
     fn s26_an_element_counts_as_often_as_it_stands_in_the_file() {
         let (one, two) = (hello("2025-12-10T02:00:00"), hello("2025-12-10T02:00:01"));
-        let first = read(json!([one, one, two])).missing(&Counts::new(), Seq(1), Seq(1));
+        let first = missing(read(json!([one, one, two])), &[], 1);
         assert_eq!(first.len(), 3, "two equal elements are two messages");
         let log = queued(1, &first);
         for (what, file, fresh) in [
@@ -234,7 +280,7 @@ mod tests {
             ),
             ("removals", json!([two]), 0),
         ] {
-            let missing = read(file).missing(&count(&log), Seq(1), Seq(4));
+            let missing = missing(read(file), &log, 4);
             assert_eq!(missing.len(), fresh, "{what}");
         }
     }
@@ -251,7 +297,7 @@ mod tests {
         );
         let imported =
             read(json!([hello("2025-12-10T02:00:00"), { "to": "operator", "content": "no time" }]));
-        let mut drafts = imported.missing(&Counts::new(), Seq(1), Seq(1));
+        let mut drafts = missing(imported, &[], 1);
         drafts.push(sent);
         let log = queued(1, &drafts);
         let stripped = |fields: &[&str]| -> Value {
@@ -264,12 +310,17 @@ mod tests {
                 .collect()
         };
         for fields in [&["seq"][..], &["seq", "id"], &["seq", "id", "metadata"]] {
-            assert_eq!(
-                read(stripped(fields)).missing(&count(&log), Seq(1), Seq(4)),
-                [],
-                "without {fields:?}"
-            );
+            assert_eq!(missing(read(stripped(fields)), &log, 4), [], "without {fields:?}");
         }
+    }
+
+    #[test]
+    fn s26_what_may_be_older_than_all_that_is_remembered_is_refused_with_the_reason() {
+        let mut import = read(json!([hello("2025-12-10T02:00:00"), hello("2025-12-11T02:00:00")]));
+        let forgotten = Timestamp::parse("2025-12-10T12:00:00");
+        let drafts = import.missing(&Counts::new(), Seq(1), |at| at <= forgotten);
+        assert_eq!((drafts.len(), import.refused.len()), (1, 1));
+        assert!(import.refused[0].0.contains("2025-12-10T02") && import.refused[0].1.contains("timestamp"));
     }
 
     #[test]
@@ -290,7 +341,7 @@ mod tests {
         let import = read(
             json!([{ "to": "all", "content": { "a": 1 }, "id": "mine", "timestamp": "noon", "x": [1] }]),
         );
-        let draft = import.missing(&Counts::new(), Seq(1), Seq(9)).remove(0);
+        let draft = missing(import, &[], 9).remove(0);
         assert_eq!(
             (draft.from.as_str(), draft.kind.word(), draft.to.to_string().as_str()),
             ("operator", "human", "broadcast")

@@ -2,14 +2,17 @@
 //!
 //! Files: `messages/*.jsonl` (the truth, one message a line), `messages.json` (view of the newest 200 and import box),
 //! `spool/` (door for foreign programs). Order is `seq`. Readers take no lock; each keeps its cursor in its own state file.
-//! `.tachi/verified.json` tells how far idle readers need not read, for retention.
+//! `.tachi/taken.json` remembers what came in by the box and the doors, `.tachi/verified.json` how far idle readers need not
+//! read, for retention.
 
 mod import;
 pub mod message;
 mod readers;
+mod replaced;
 mod rules;
 mod spool;
 mod store;
+mod taken;
 pub mod view;
 mod wire;
 

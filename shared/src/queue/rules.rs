@@ -152,12 +152,15 @@ pub fn is_for_another(line: &str, id: &InstanceId, role: &Role) -> bool {
         .strip_prefix("{\"seq\":")
         .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
         .and_then(|rest| rest.strip_prefix(",\"to\":\""))
-        .and_then(|rest| rest.split_once('"'));
+        .and_then(|rest| rest.split_once('"'))
+        .filter(|(_, rest)| rest.starts_with(','));
     match to.map(|(word, _)| word) {
         None | Some("broadcast" | "all") => false,
         Some("operator") => true,
-        // An escaped name is not canonical.
-        Some(word) if word.contains('\\') => false,
+        // Escaped or damaged: not a name anybody gave.
+        Some(word) if !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte)) => {
+            false
+        }
         Some(word) => match word.strip_prefix("role:") {
             Some(name) => name != role.as_str(),
             None => word != id.as_str(),

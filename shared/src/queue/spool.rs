@@ -2,24 +2,20 @@
 //!
 //! A spool file is written elsewhere and placed by `mv`; it holds one message or `{"messages":[…]}`. It is taken into the queue,
 //! then deleted; one that does not parse is set aside whole, a malformed element alone. A crash between the two leaves the
-//! file, and its ids tell that it was taken. A line without `seq` behind the last record (`echo '{"to":…}' >>
+//! file, and the ids of its messages tell that they were taken ([`super::taken`]). A line without `seq` behind the last record (`echo '{"to":…}' >>
 //! messages/….jsonl`) has no position; it is appended anew with one, once, under an id made of its place.
 
 use std::path::Path;
 
 use super::Draft;
 use super::import::{self, Import};
-use super::view::{MEMORY, Refreshed, View, WAIT, warn};
+use super::taken::Line;
+use super::view::{Refreshed, View};
 use crate::clock::Now;
 use crate::error::{Context as _, Result};
-use crate::id::Seq;
 use crate::layout::Topic;
-use crate::log::{Cursor, Entry, Gap};
 use crate::os::Storage;
 use crate::registry::Registry;
-
-/// Entries looked at in one go.
-const CHUNK: usize = 512;
 
 impl<S: Storage> View<S> {
     /// Takes in every file lying in the door.
@@ -62,11 +58,11 @@ impl<S: Storage> View<S> {
         let which = format!("{} {} {} {}", stat.dev, stat.ino, stat.mtime_ns, stat.size);
         let word = import::word(&[&path.to_string_lossy(), &which, text]);
         self.refuse(path, &import, done)?;
-        let mut drafts: Vec<Draft> = import.fresh.into_iter().map(|(_, draft)| draft).collect();
+        let mut drafts: Vec<Draft> = import.fresh.into_iter().map(|fresh| fresh.draft).collect();
         for (number, draft) in drafts.iter_mut().enumerate() {
             draft.id = format!("spool.{word}.{number}");
         }
-        self.send(&drafts, registry, done)?;
+        self.send_missing(drafts, registry, done)?;
         self.storage.remove(path).context("remove", path)
     }
 
@@ -77,51 +73,40 @@ impl<S: Storage> View<S> {
         now: Now,
         done: &mut Refreshed,
     ) -> Result<()> {
-        let mut reader = match self.lines.take() {
-            Some(reader) => reader,
-            None => self.queue.entries(self.far_back()?),
-        };
+        if self.taken.lines.is_empty() {
+            return Ok(());
+        }
+        self.know()?;
+        let lines = self.taken.lines.clone();
         let mut drafts = Vec::new();
-        loop {
-            let entries = reader.read(CHUNK)?;
-            if entries.is_empty() {
-                break;
-            }
-            for entry in entries {
-                let Entry::Gap(Gap::Unnumbered { segment, offset, line }) = entry else { continue };
-                let place = self.dir.segments(Topic::Messages).join(format!("{segment:020}.jsonl"));
-                let import = match import::parse(&line, now.wall) {
-                    Ok(import) => import,
-                    Err(reason) => Import { refused: vec![(line, reason)], ..Import::default() },
-                };
-                self.refuse(&place, &import, done)?;
-                // Counted within the line: however much is read in one go, the same message gets the same id.
-                for (number, (_, mut draft)) in import.fresh.into_iter().enumerate() {
-                    draft.id = format!("line.{segment}.{offset}.{number}");
-                    drafts.push(draft);
-                }
+        for Line { segment, offset, text } in lines {
+            let place = self.dir.segments(Topic::Messages).join(format!("{segment:020}.jsonl"));
+            let import = match import::parse(&text, now.wall) {
+                Ok(import) => import,
+                Err(reason) => Import { refused: vec![(text, reason)], ..Import::default() },
+            };
+            self.refuse(&place, &import, done)?;
+            for (number, fresh) in import.fresh.into_iter().enumerate() {
+                drafts.push(Draft { id: format!("line.{segment}.{offset}.{number}"), ..fresh.draft });
             }
         }
-        // Kept only once everything was taken: after an error the same stretch is read again, and the ids tell.
-        self.send(&drafts, registry, done)?;
-        self.lines = Some(reader);
+        self.send_missing(drafts, registry, done)?;
+        self.taken.lines.clear();
         Ok(())
     }
 
-    /// Sends what is not in the queue yet, by id, and wakes who is to receive.
-    fn send(&mut self, drafts: &[Draft], registry: Option<&Registry>, done: &mut Refreshed) -> Result<()> {
-        let since = self.far_back()?;
-        if self.queue.send_missing(drafts, &since, WAIT)?.is_some() {
-            warn(drafts, registry, done);
-            done.imported += drafts.len();
-            self.queue.wake(drafts);
+    /// Sends what is not in the queue yet, by id.
+    fn send_missing(
+        &mut self,
+        mut drafts: Vec<Draft>,
+        registry: Option<&Registry>,
+        done: &mut Refreshed,
+    ) -> Result<()> {
+        if drafts.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Where to start looking for what an earlier keeper may have taken already.
-    fn far_back(&self) -> Result<Cursor> {
-        let end = self.queue.end()?.seq;
-        Ok(Cursor { seq: Seq(end.0.saturating_sub(MEMORY)), ..Cursor::default() })
+        self.know()?;
+        drafts.retain(|draft| !self.taken.has(&draft.id));
+        self.post(&drafts, registry, done)
     }
 }

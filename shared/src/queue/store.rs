@@ -129,7 +129,7 @@ impl<S: Storage> Queue<S> {
         }
         // A message of a sender that was killed may lack its newline alone: nobody sees it, and the next writer makes it
         // whole. Sent again before that, it would be there twice.
-        self.log.locked(wait, |writer| writer.end())?;
+        self.make_whole(wait)?;
         let mut missing: Vec<&Draft> = drafts.iter().collect();
         let mut reader = self.log.reader(since.clone());
         loop {
@@ -153,6 +153,11 @@ impl<S: Storage> Queue<S> {
             self.log.vouch(since.seq)?;
         }
         Ok(sent)
+    }
+
+    /// Makes the end of the queue whole, as any sender does before it appends.
+    pub(super) fn make_whole(&mut self, wait: Duration) -> Result<()> {
+        self.log.locked(wait, |writer| writer.end().map(drop))
     }
 
     /// Where every reader stands.
@@ -322,6 +327,6 @@ impl<S: Storage> Owner<S> {
 }
 
 /// A line as a message; its position is the log's, whatever the line says.
-fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
+pub(super) fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
     serde_json::from_str(line).map(|draft| Message { seq, draft })
 }

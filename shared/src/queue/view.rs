@@ -2,24 +2,27 @@
 //!
 //! Format: `{"messages":[…]}`, the newest 200 (at most 4 MiB), one a line. Writer: the supervisor under `view.lock`, at most
 //! once a second and only if something changed; anybody else may rewrite it without a lock. Elements without `seq` are
-//! taken into the queue once; a malformed one is set aside alone; removals mean nothing. The file that a render replaces
-//! is looked at again for [`HOLD`], so that a rewrite that crosses the render is not lost. A file that does not parse is
-//! left alone for [`PATIENCE`] (its writer may be at it), then set aside whole. Everything here can be made again from the
-//! queue: a crash between import and render shows the same elements again, and they are counted as what they are.
+//! taken into the queue once ([`super::taken`]); a malformed one is set aside alone; removals mean nothing. The file that a
+//! render replaces is looked at again for a while ([`super::replaced`]), so that a rewrite that crosses the render is not
+//! lost. A file that does not parse is left alone for [`PATIENCE`] (its writer may be at it), then set aside whole. The view
+//! can be made again from the queue: a crash between import and render shows the same elements again, and they are counted
+//! as what they are.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::import::{self, Import};
+use super::import::{self, Counts, Import};
 use super::message::Message;
+use super::replaced::Replaced;
 use super::store::Queue;
+use super::taken::Taken;
 use super::{Draft, check_recipient};
 use crate::clock::Now;
 use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
-use crate::log::{Cursor, Limits, LogReader};
-use crate::os::place::{Sync, keep_refused, set_aside, swap};
+use crate::log::{Cursor, Limits};
+use crate::os::place::{keep_refused, set_aside, swap_keeping};
 use crate::os::{Disk, Stat, Storage};
 use crate::registry::Registry;
 
@@ -28,17 +31,15 @@ const SHOWN: usize = 200;
 /// Largest view we render, in bytes; older messages are left out above it.
 const VIEW_MAX: usize = 4 * 1024 * 1024;
 /// Largest file we take in, in bytes.
-const BOX_MAX: u64 = 16 * 1024 * 1024;
-/// How far back echoes are looked for, in messages: an older copy of the view counts as new text.
-pub(super) const MEMORY: u64 = 10_000;
+pub(super) const BOX_MAX: u64 = 16 * 1024 * 1024;
+/// How far back messages are looked for whose copies lost their positions, in a file that shows none at all.
+const MEMORY: u64 = 10_000;
+/// Messages counted in one go.
+const CHUNK: usize = 512;
 /// How long a file that does not parse may belong to somebody who is still writing it.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a replaced file is looked at for a rewrite that crossed the render.
-const HOLD: Duration = Duration::from_secs(5);
-/// How many replaced files are looked at; renders come at most once a second.
-const HELD_MAX: usize = 8;
 /// How long the queue's lock is waited for. The view never makes its owner late.
-pub(super) const WAIT: Duration = Duration::from_millis(50);
+const WAIT: Duration = Duration::from_millis(50);
 
 /// The messages as the text of the view.
 #[must_use]
@@ -76,10 +77,11 @@ pub struct View<S: Storage = Disk> {
     pub(super) storage: S,
     pub(super) dir: StateDir,
     pub(super) queue: Queue<S>,
+    pub(super) taken: Taken<S>,
+    /// Whether the end of the queue is known to be whole.
+    is_whole: bool,
     placed: Option<Placed>,
-    /// Looks for lines that hands appended to the segments.
-    pub(super) lines: Option<LogReader<S>>,
-    held: Vec<Held<S::File>>,
+    pub(super) replaced: Vec<Replaced<S::File>>,
 }
 
 /// The file as we left it.
@@ -87,21 +89,15 @@ struct Placed {
     stat: Stat,
     /// End of the queue when it was rendered.
     end: Seq,
-    text: String,
-}
-
-/// A replaced file, kept open.
-struct Held<F> {
-    file: F,
-    seen: String,
-    since: Now,
 }
 
 impl<S: Storage> View<S> {
     /// Names the view; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let queue = Queue::new(storage.clone(), dir);
-        Self { storage, dir: dir.clone(), queue, placed: None, lines: None, held: Vec::new() }
+        let taken = Taken::load(storage.clone(), dir);
+        let (dir, replaced) = (dir.clone(), Vec::new());
+        Self { storage, dir, queue, taken, is_whole: false, placed: None, replaced }
     }
 
     /// The same, with an end to the growth of the queue it writes to.
@@ -118,107 +114,125 @@ impl<S: Storage> View<S> {
     pub fn refresh(&mut self, registry: Option<&Registry>, now: Now) -> Result<Refreshed> {
         let _lock = self.storage.lock(&self.dir.lock("view"), "render the view", Duration::ZERO)?;
         let mut done = Refreshed::default();
+        self.taken.catch_up(&self.queue)?;
         self.take_spool(registry, now, &mut done)?;
         self.take_lines(registry, now, &mut done)?;
-        self.take_held(registry, now, &mut done)?;
-        let path = self.dir.view(Topic::Messages);
-        let found = self.storage.stat(&path).ok();
-        let ours = self.placed.as_ref().filter(|placed| found == Some(placed.stat));
-        let seen = match (found, ours) {
-            (None, _) => String::new(),
-            (Some(_), Some(placed)) if placed.end == self.queue.end()?.seq => return Ok(done),
-            (Some(_), Some(placed)) => placed.text.clone(),
-            (Some(_), None) => match self.take_box(&path, registry, now, &mut done)? {
-                Some(text) => text,
-                None => return Ok(done),
-            },
-        };
-        self.render(&path, seen, now)?;
-        done.rendered = true;
-        // A rewrite that crossed the render is taken in at once if it is complete.
-        self.take_held(registry, now, &mut done)?;
+        self.adopt_replaced(now)?;
+        self.take_replaced(registry, now, &mut done)?;
+        if self.take_box(registry, now, &mut done)? {
+            self.render(now)?;
+            done.rendered = true;
+            // A rewrite that crossed the render is taken in at once if it is complete.
+            self.adopt_replaced(now)?;
+            self.take_replaced(registry, now, &mut done)?;
+        }
+        self.taken.save()?;
         Ok(done)
     }
 
-    /// Takes in `messages.json`; `None` = it does not parse and may still be in the making.
-    fn take_box(
-        &mut self,
-        path: &Path,
-        registry: Option<&Registry>,
-        now: Now,
-        done: &mut Refreshed,
-    ) -> Result<Option<String>> {
-        let (text, parsed) = match self.read(path, now) {
-            Err(error) if error.is_not_found() => return Ok(Some(String::new())),
-            Err(error) => return Err(error),
-            Ok(read) => read,
+    /// Takes in `messages.json`; tells whether it is to be rendered anew.
+    fn take_box(&mut self, registry: Option<&Registry>, now: Now, done: &mut Refreshed) -> Result<bool> {
+        let path = self.dir.view(Topic::Messages);
+        let Ok(found) = self.storage.stat(&path) else { return Ok(true) };
+        if let Some(placed) = self.placed.as_ref().filter(|placed| placed.stat == found) {
+            return Ok(placed.end != self.queue.end()?.seq);
+        }
+        let (_, parsed) = match self.read(&path, now) {
+            Err(error) if error.is_not_found() => return Ok(true),
+            read => read?,
         };
         match parsed {
-            Ok(import) => self.take(import, path, registry, done)?,
-            Err(_) if self.is_fresh(path, now) => return Ok(None),
-            Err(reason) => self.set_aside(path, &reason, now, done)?,
+            Ok(import) => self.take(import, &path, registry, done)?,
+            Err(_) if self.is_fresh(&path, now) => return Ok(false),
+            Err(reason) => self.set_aside(&path, &reason, now, done)?,
         }
-        Ok(Some(text))
-    }
-
-    /// Looks again at what the last renders replaced.
-    fn take_held(&mut self, registry: Option<&Registry>, now: Now, done: &mut Refreshed) -> Result<()> {
-        let path = self.dir.view(Topic::Messages);
-        let mut still = Vec::new();
-        for mut held in std::mem::take(&mut self.held) {
-            let text = contents(&held.file, &path)?;
-            if text != held.seen
-                && let Ok(import) = import::parse(&text, now.wall)
-            {
-                self.take(import, &path, registry, done)?;
-                held.seen = text;
-            }
-            if now.mono.since(held.since.mono) < HOLD {
-                still.push(held);
-            }
-        }
-        still.append(&mut self.held);
-        self.held = still;
-        Ok(())
+        Ok(true)
     }
 
     /// Sends what is new in `import` and sets aside what cannot be taken.
-    fn take(
+    pub(super) fn take(
         &mut self,
-        import: Import,
+        mut import: Import,
         path: &Path,
         registry: Option<&Registry>,
         done: &mut Refreshed,
     ) -> Result<()> {
-        self.refuse(path, &import, done)?;
-        if import.fresh.is_empty() {
-            return Ok(());
+        if !import.fresh.is_empty() {
+            self.know()?;
+            let end = self.queue.end()?.seq;
+            let since = import.oldest(end);
+            let queued = self.count(&import, since, end)?;
+            let drafts = import.missing(&queued, end.next(), |at| self.taken.may_have_forgotten(since, at));
+            self.post(&drafts, registry, done)?;
         }
-        let end = self.queue.end()?.seq;
-        let since = import.oldest(end).max(Seq(end.0.saturating_sub(MEMORY)));
-        let before = Cursor { seq: Seq(since.0.saturating_sub(1)), ..Cursor::default() };
-        let (messages, _) = self.queue.messages(before, usize::MAX)?;
-        let drafts = import.missing(&import::count(&messages), since, end.next());
+        self.refuse(path, &import, done)
+    }
+
+    /// Knows of everything that was taken in so far.
+    pub(super) fn know(&mut self) -> Result<()> {
+        if !self.is_whole {
+            // A message of a keeper that was killed may lack its newline alone: nobody sees it, and the next writer makes
+            // it whole. Taken in again before that, it would be there twice.
+            self.queue.make_whole(WAIT)?;
+            self.is_whole = true;
+        }
+        self.taken.catch_up(&self.queue)
+    }
+
+    /// How often the new contents of `import` are in the queue: all that came by the box since the oldest position the
+    /// file shows, and what else was sent since then.
+    fn count(&self, import: &Import, since: Seq, end: Seq) -> Result<Counts> {
+        let mut counts = Counts::new();
+        for fresh in &import.fresh {
+            counts.insert(fresh.content.clone(), self.taken.count(&fresh.content, since));
+        }
+        if !import.has_news(&counts) {
+            return Ok(counts);
+        }
+        let since = if since == Seq::START { Seq(end.0.saturating_sub(MEMORY)) } else { since };
+        let mut cursor = Cursor { seq: Seq(since.0.saturating_sub(1)), ..Cursor::default() };
+        loop {
+            let (messages, next) = self.queue.messages(cursor, CHUNK)?;
+            if messages.is_empty() {
+                return Ok(counts);
+            }
+            let sent = messages.iter().filter(|message| import::imported(&message.draft.id).is_none());
+            for content in sent.flat_map(import::contents) {
+                if let Some(count) = counts.get_mut(&content) {
+                    *count += 1;
+                }
+            }
+            cursor = next;
+        }
+    }
+
+    /// Sends what hands wrote and wakes who is to receive it.
+    pub(super) fn post(
+        &mut self,
+        drafts: &[Draft],
+        registry: Option<&Registry>,
+        done: &mut Refreshed,
+    ) -> Result<()> {
         if drafts.is_empty() {
             return Ok(());
         }
-        warn(&drafts, registry, done);
-        self.queue.post(&drafts, WAIT)?;
+        self.is_whole = false;
+        self.queue.post(drafts, WAIT)?;
+        self.is_whole = true;
+        warn(drafts, registry, done);
         done.imported += drafts.len();
         Ok(())
     }
 
-    /// Replaces the view; `seen` is what was taken in of the file it replaces.
-    fn render(&mut self, path: &Path, seen: String, now: Now) -> Result<()> {
+    /// Replaces the view.
+    fn render(&mut self, now: Now) -> Result<()> {
+        let (path, keep) = (self.dir.view(Topic::Messages), self.dir.replaced());
         let end = self.queue.end()?.seq;
         let text = render(&self.queue.newest(SHOWN)?);
-        let swapped = swap(&self.storage, &self.dir.tmp(), path, text.as_bytes(), Sync::Skip)?;
-        self.placed = Some(Placed { stat: swapped.placed, end, text });
+        let (swapped, _) = swap_keeping(&self.storage, &self.dir.tmp(), &keep, &path, text.as_bytes())?;
+        self.placed = Some(Placed { stat: swapped.placed, end });
         if let Some(file) = swapped.replaced {
-            self.held.push(Held { file, seen, since: now });
-            if self.held.len() > HELD_MAX {
-                self.held.remove(0);
-            }
+            self.replaced.push(Replaced { file, path: None, seen: None, since: now });
         }
         Ok(())
     }
@@ -276,26 +290,11 @@ impl<S: Storage> View<S> {
 }
 
 /// Recipients nobody knows are taken from hand-written files (they may be started later), but not silently.
-pub(super) fn warn(drafts: &[Draft], registry: Option<&Registry>, done: &mut Refreshed) {
+fn warn(drafts: &[Draft], registry: Option<&Registry>, done: &mut Refreshed) {
     let Some(registry) = registry else { return };
     for draft in drafts {
         if let Err(error) = check_recipient(&draft.to, registry) {
             done.warnings.push(format!("message {} was stored, but {error}", draft.id));
         }
     }
-}
-
-/// The whole of an open file; what is not text or too long is nothing.
-fn contents<F: crate::os::Handle>(file: &F, path: &Path) -> Result<String> {
-    let size = file.stat().context("look at", path)?.size.min(BOX_MAX);
-    let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, filled as u64).context("read", path)? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    bytes.truncate(filled);
-    Ok(String::from_utf8(bytes).unwrap_or_default())
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use super::Registry;
+use super::{Registry, hand_edits};
 use crate::error::Result;
 use crate::layout::StateDir;
 use crate::os::place::Sync;
 use crate::os::{Disk, Storage};
-use crate::snapshot::{Loaded, Snapshot};
+use crate::snapshot::{Edit, Loaded, Snapshot, Taken};
+
+/// How long the lock is waited for by the calls that do not say.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// `registry.json` on a storage.
 pub struct RegistryStore<S: Storage = Disk> {
@@ -42,6 +45,30 @@ impl<S: Storage> RegistryStore<S> {
         change: impl FnOnce(&mut Registry) -> Result<T>,
     ) -> Result<T> {
         self.snapshot.update(wait, change)
+    }
+
+    /// Makes a copy for an editor.
+    ///
+    /// # Errors
+    /// As [`Snapshot::edit`].
+    pub fn edit(&mut self) -> Result<Edit<Registry>> {
+        self.snapshot.edit()
+    }
+
+    /// Takes over the wishes a person wrote into the copy; [`not_taken`](super::not_taken) tells what else is in it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::take_edit`].
+    pub fn take_edit(&mut self, edit: &Edit<Registry>, hand: &Registry) -> Result<Taken> {
+        self.snapshot.take_edit(WAIT, edit, hand, |before, registry| {
+            let wishes = hand_edits(before, registry).into_iter();
+            Ok(wishes.map(|(id, desired)| format!("{id}: desired {}", desired.word())).collect())
+        })
+    }
+
+    /// What was set aside since the last call, one sentence each.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.snapshot.notes()
     }
 
     /// The newest state this object knows, with what it took over from hands while it wrote.

@@ -130,7 +130,7 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         self.keep(&bytes, reason)
     }
 
-    fn keep(&mut self, bytes: &[u8], reason: &str) -> Result<()> {
+    pub(super) fn keep(&mut self, bytes: &[u8], reason: &str) -> Result<()> {
         let stamp = stamp_of(self.storage.now().wall);
         let kept = keep_refused(&self.storage, &self.path, bytes, &self.rejected, reason, &stamp)?;
         self.notes.push(format!("{reason}; kept as {}", kept.display()));

@@ -16,8 +16,10 @@
 
 mod bases;
 mod document;
+mod edit;
 mod file;
 mod hand;
 
 pub use document::{Document, Loaded};
+pub use edit::{Edit, Taken};
 pub use file::{GRACE, Snapshot};

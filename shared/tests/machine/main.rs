@@ -12,6 +12,7 @@
     reason = "a test may; it also mounts file systems and cuts their power"
 )]
 
+mod file_systems;
 mod full_disk;
 mod power_loss;
 mod size_limit;

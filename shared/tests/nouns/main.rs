@@ -12,6 +12,7 @@
 mod board_on_disk;
 mod commands;
 mod hand_edits;
+mod import_once;
 mod instance_files;
 mod place;
 mod queue_on_disk;

@@ -33,7 +33,7 @@ pub(crate) struct Totals {
     delivered: u64,
     tasks: usize,
     counted: u64,
-    by_hand: (usize, usize),
+    by_hand: usize,
     repaired: usize,
 }
 
@@ -42,14 +42,13 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{} acknowledged, {} stored, 0 lost, 0 repeated; {} received; {} tasks done once; {} compare-and-sets; \
-             {} of {} hand-written taken in; {} torn ends repaired",
+             {} hand-written taken in once; {} torn ends repaired",
             self.acknowledged,
             self.stored,
             self.delivered,
             self.tasks,
             self.counted,
-            self.by_hand.0,
-            self.by_hand.1,
+            self.by_hand,
             self.repaired,
         )
     }
@@ -158,31 +157,25 @@ fn check_sends<'a>(
     Ok(())
 }
 
-/// How many messages back an import looks for what it takes in (`queue/view.rs`): an old copy of the box that is put back
-/// after more than that is new again.
-const IMPORT_MEMORY: u64 = 10_000;
-
-/// Spooled = stored once. A box is read and rewritten by two without a lock, and one of them is killed: at most once within
-/// the memory of the import.
+/// What hands wrote is stored once, if they lived to see their file in its place; otherwise at most once.
 fn check_hands<'a>(
     log: &[Message],
     ledgers: &Path,
     hands: impl Iterator<Item = &'a str>,
     totals: &mut Totals,
 ) -> Checked<()> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut places: BTreeMap<String, Seq> = BTreeMap::new();
     for message in log.iter().filter(|message| message.draft.from == "hand") {
-        let (text, seq) = (message.draft.text().into_owned(), message.seq.0);
-        if let Some(before) = counts.insert(text.clone(), seq) {
-            ensure(seq - before > IMPORT_MEMORY, || format!("{text} was taken in as {before} and as {seq}"))?;
+        let (text, seq) = (message.draft.text().into_owned(), message.seq);
+        if let Some(before) = places.insert(text.clone(), seq) {
+            return Err(format!("{text} was taken in as {before} and as {seq}"));
         }
     }
     for line in hands.flat_map(|slot| ledger::lines(ledgers, slot)) {
         let (kind, name) = line.split_once(' ').unwrap();
         if matches!(kind, "box" | "spool") {
-            totals.by_hand.1 += 1;
-            totals.by_hand.0 += usize::from(counts.contains_key(name));
-            ensure(kind != "spool" || counts.contains_key(name), || format!("spooled {name} is lost"))?;
+            totals.by_hand += 1;
+            ensure(places.contains_key(name), || format!("{name}, written by hand to the {kind}, is lost"))?;
         }
     }
     Ok(())

@@ -43,7 +43,6 @@ pub(crate) fn hand(scene: &Scene) {
     let mut k = 0_u64;
     while scene.goes_on() {
         let name = format!("{}.{}.{k}", scene.slot, scene.start);
-        // Each file taken in costs a look at the newest 10,000 messages: a few are enough.
         let done = match dice.below(8) {
             0 => add_to_view(scene, &name),
             1 => add_to_memory(scene, &name),

@@ -137,7 +137,27 @@ pub struct Search {
     /// Not older than this
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub since: Option<Duration>,
+    /// Not younger than this
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub until: Option<Duration>,
     /// Also in what newer entries pushed out of the memory
     #[arg(long)]
     pub archived: bool,
+}
+
+/// `edit`.
+#[derive(Debug, Args)]
+pub struct Edit {
+    /// Which document
+    #[arg(value_name = "WHAT")]
+    pub what: Editable,
+}
+
+/// What can be edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Editable {
+    /// Who is wanted how: `desired` of each row.
+    Registry,
+    /// Findings, decisions, learnings, facts.
+    Memory,
 }

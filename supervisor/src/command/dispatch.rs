@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use super::context::Context;
 use super::printer;
 use super::{
-    check, completions, doctor, down, events, history, inbox, kill, logs, memory, messages, pause, restart,
-    resume, scale, send, start, status, stop, up, why,
+    apply, check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages,
+    pause, reset, restart, resume, rolling, scale, send, start, status, stop, unit, up, why,
 };
 use crate::args::{Cli, Color, Verb};
 use crate::error::{Error, Result, exit};
@@ -54,6 +54,9 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Start(args) => start::run(&context, args),
         Verb::Stop(args) => stop::run(&context, args),
         Verb::Restart(args) => restart::run(&context, args),
+        Verb::Rolling(args) => rolling::run(&context, args),
+        Verb::Reset(args) => reset::run(&context, args),
+        Verb::Apply(args) => apply::run(&context, args),
         Verb::Kill(args) => kill::run(&context, args),
         Verb::Scale(args) => scale::run(&context, args),
         Verb::Pause(args) => pause::run(&context, args),
@@ -66,8 +69,10 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Inbox(args) => inbox::run(&context, args),
         Verb::Messages(args) => messages::run(&context, args),
         Verb::Memory(args) => memory::run(&context, args),
+        Verb::Edit(args) => edit::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
         Verb::Doctor { fix } => doctor::run(&context, *fix),
+        Verb::Unit { up, system } => unit::run(&context, up, *system),
         Verb::Completions { shell } => completions::run(*shell),
         Verb::Hold(args) => effects::hold(&args.id, &args.command),
     }

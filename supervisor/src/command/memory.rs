@@ -46,7 +46,7 @@ fn entry_kind(word: &str) -> Result<EntryKind> {
 }
 
 /// Tells the team. The change itself is made: a queue that cannot be written to is no reason to say otherwise.
-fn tell(store: &Store, what: &str, now: Now) {
+pub(super) fn tell(store: &Store, what: &str, now: Now) {
     let me = process::current();
     let id = format!("operator.{}.{}-{}", now.wall.unix(), me.pid, me.pid_start);
     let _ = store.queue().post(&[news(what, "operator", &id, now.wall)], PATIENCE);
@@ -88,10 +88,11 @@ fn list(context: &Context, store: &Store, kind: Option<&str>) -> Result<u8> {
 fn search(context: &Context, store: &Store, args: &Search) -> Result<u8> {
     let facts = args.kind.as_ref().is_some_and(|kind| kind.trim_end_matches('s') == "fact");
     let kind = args.kind.as_deref().filter(|_| !facts).map(entry_kind).transpose()?;
-    let since = args.since.map(|age| clock::now().wall.before(age));
-    let query = Query { kind, author: args.by.as_deref(), text: Some(&args.text), since };
+    let now = clock::now().wall;
+    let (since, until) = (args.since.map(|age| now.before(age)), args.until.map(|age| now.before(age)));
+    let query = Query { kind, author: args.by.as_deref(), text: Some(&args.text), since, until };
     let mut memory = load(store)?;
-    let narrowed = kind.is_some() || args.by.is_some() || args.since.is_some();
+    let narrowed = kind.is_some() || args.by.is_some() || since.is_some() || until.is_some();
     let archived = if args.archived { store.memory().archived(&query)? } else { Vec::new() };
     for list in EntryKind::ALL {
         let mut found: Vec<Entry> =

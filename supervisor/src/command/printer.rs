@@ -30,6 +30,12 @@ pub(super) fn complain(line: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
 
+/// Asks on standard error, without a line end.
+pub(super) fn prompt(question: &str) {
+    let mut err = anstream::stderr().lock();
+    let _ = write!(err, "{question}").and_then(|()| err.flush());
+}
+
 fn finish(outcome: io::Result<()>) -> Result<()> {
     outcome.map_err(|source| match source.kind() {
         io::ErrorKind::BrokenPipe => Error::BrokenPipe,

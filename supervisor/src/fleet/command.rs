@@ -20,7 +20,8 @@ const NOBODY: i32 = 4;
 
 impl Step<'_> {
     pub(super) fn command(&mut self, command: CommandId, verb: Verb, from: &str) {
-        if self.fleet.pending.iter().any(|pending| pending.is(&command)) {
+        let rolls = self.fleet.rolling.as_ref().is_some_and(|rolling| rolling.command == command);
+        if rolls || self.fleet.pending.iter().any(|pending| pending.is(&command)) {
             return;
         }
         self.note("command", format!("{} (from {from})", words(&verb)));
@@ -43,10 +44,7 @@ impl Step<'_> {
                 step.want_start(id);
                 Goal::Ready { above: None }
             }),
-            Verb::Stop { targets } => self.each(command, "stopped", &targets, |step, id| {
-                step.want_stop(id);
-                Goal::Down
-            }),
+            Verb::Stop { targets } => self.stop(command, &targets),
             Verb::Restart { targets } => self.each(command, "restarted", &targets, |step, id| {
                 let above = step.fleet.get(id).map(|instance| instance.incarnation);
                 step.want_restart(id);
@@ -56,6 +54,10 @@ impl Step<'_> {
                 step.want_pause(id);
                 Goal::Idle
             }),
+            Verb::Reset { targets } => self.each(command, "reset", &targets, Self::reset),
+            Verb::Rolling { targets } => self.rolling(command, &targets),
+            // Answered when the configuration has been read.
+            Verb::Apply { dry_run } => self.told.push(Action::Reread { command, dry_run }),
         }
     }
 
@@ -64,9 +66,43 @@ impl Step<'_> {
         if self.fleet.ending() && !matches!(verb, Verb::Down | Verb::Kill { .. }) {
             return Some((1, "the supervisor is leaving".to_owned()));
         }
-        let starts = matches!(verb, Verb::Start { .. } | Verb::Restart { .. } | Verb::Scale { .. });
+        let starts = matches!(
+            verb,
+            Verb::Start { .. } | Verb::Restart { .. } | Verb::Scale { .. } | Verb::Rolling { .. }
+        );
         let text = self.fleet.latch.as_ref().filter(|_| starts)?;
         Some((1, format!("stop is latched ({text}); `tachi resume all` clears it")))
+    }
+
+    /// All are to be down before the first is asked, so that who is needed by another target waits for that one.
+    fn stop(&mut self, command: CommandId, targets: &[String]) {
+        let Some((command, ids)) = self.targets(command, targets) else { return };
+        for id in &ids {
+            if let Some(instance) = self.fleet.instances.get_mut(id) {
+                instance.desired = Desired::Stopped;
+            }
+        }
+        self.save_first();
+        ids.iter().for_each(|id| self.stop_one(id, StopCause::Requested));
+        self.promise(command, "stopped", ids.into_iter().map(|id| (id, Goal::Down)).collect());
+    }
+
+    /// Forgets what failures have cost. Who is down because of them starts; who runs, or was stopped by a person, stays so.
+    fn reset(&mut self, id: &InstanceId) -> Goal {
+        let Some(instance) = self.fleet.instances.get_mut(id) else { return Goal::Cleared };
+        instance.history.clear();
+        let held = matches!(
+            instance.phase,
+            Phase::Failed { .. } | Phase::Backoff { .. } | Phase::Held { .. } | Phase::Emptying(_)
+        );
+        self.moved(id);
+        let up = self.fleet.get(id).is_some_and(|instance| held && self.fleet.wants_up(instance));
+        if up {
+            self.want_start(id);
+            Goal::Ready { above: None }
+        } else {
+            Goal::Cleared
+        }
     }
 
     /// Does one thing to every target, and answers when all their goals are met.
@@ -83,7 +119,11 @@ impl Step<'_> {
     }
 
     /// The instances meant, or an answer naming the selectors that mean nobody, and who there is.
-    fn targets(&mut self, command: CommandId, targets: &[String]) -> Option<(CommandId, Vec<InstanceId>)> {
+    pub(super) fn targets(
+        &mut self,
+        command: CommandId,
+        targets: &[String],
+    ) -> Option<(CommandId, Vec<InstanceId>)> {
         let text = match self.select(targets) {
             Ok(_) if targets.is_empty() => "no instance was named".to_owned(),
             Ok(ids) => return Some((command, ids)),
@@ -177,7 +217,7 @@ impl Step<'_> {
     }
 
     /// A start by a person: it forgives everything and waits for nothing.
-    fn want_start(&mut self, id: &InstanceId) {
+    pub(super) fn want_start(&mut self, id: &InstanceId) {
         let Some(instance) = self.fleet.instances.get_mut(id) else { return };
         instance.history.clear();
         if instance.desired == Desired::Stopped {
@@ -190,7 +230,7 @@ impl Step<'_> {
         self.start(id);
     }
 
-    fn want_restart(&mut self, id: &InstanceId) {
+    pub(super) fn want_restart(&mut self, id: &InstanceId) {
         let lives = self.fleet.get(id).is_some_and(|instance| {
             matches!(instance.phase, Phase::Spawning { .. } | Phase::Alive(_) | Phase::Stopping(_))
         });
@@ -241,5 +281,9 @@ fn words(verb: &Verb) -> String {
         Verb::Pause { targets } => format!("pause {}", targets.join(" ")),
         Verb::Resume { targets } => format!("resume {}", targets.join(" ")),
         Verb::Scale { role, count } => format!("scale {role}={count}"),
+        Verb::Rolling { targets } => format!("rolling {}", targets.join(" ")),
+        Verb::Reset { targets } => format!("reset {}", targets.join(" ")),
+        Verb::Apply { dry_run: true } => "apply --dry-run".to_owned(),
+        Verb::Apply { dry_run: false } => "apply".to_owned(),
     }
 }

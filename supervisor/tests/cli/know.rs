@@ -61,6 +61,9 @@ fn s30_old_entries_are_archived_and_found_again() {
     assert_eq!(found(&["memory", "search", "--by", "a", "--archived"]), 1);
     assert_eq!(found(&["memory", "search", "--archived"]), LIST_MAX + 1);
     assert_eq!(found(&["memory", "search", "--archived", "--since", "1h"]), LIST_MAX);
+    assert_eq!(found(&["memory", "search", "--archived", "--until", "1h"]), 1);
+    assert_eq!(found(&["memory", "search", "--archived", "--since", "3h", "--until", "1h"]), 1);
+    assert_eq!(found(&["memory", "search", "--archived", "--since", "1h", "--until", "1s"]), 0);
     assert_eq!(found(&["memory", "search", "number 49", "--kind", "finding"]), 11);
     assert_eq!(found(&["memory", "search", "--kind", "decision", "--archived"]), 0);
     let path = folder.state().join("artifacts/memory/findings.jsonl");

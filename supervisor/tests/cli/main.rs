@@ -10,6 +10,7 @@
 
 mod damage;
 mod doctor;
+mod edit;
 mod fleet;
 mod folder;
 mod know;

@@ -73,6 +73,7 @@ fn c01_without_a_state_directory_reading_fails_and_commands_miss_a_supervisor() 
         vec!["messages"],
         vec!["inbox", "--wait"],
         vec!["memory", "list"],
+        vec!["edit", "memory"],
         vec!["memory", "add", "finding", "x"],
         vec!["send", "instance_1", "hello"],
     ] {
@@ -147,6 +148,7 @@ fn c01_every_verb_explains_itself_with_examples() {
         "inbox",
         "messages",
         "memory",
+        "edit",
         "check",
         "completions",
     ] {

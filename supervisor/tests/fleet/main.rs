@@ -8,9 +8,12 @@
 )]
 
 mod adoption;
+mod apply;
 mod commands;
+mod needs;
 mod random;
 mod restarts;
+mod rolling;
 mod scene;
 mod silence;
 mod stops;
