@@ -42,6 +42,8 @@ pub struct LogReader<S: Storage> {
 enum Look {
     /// Complete lines were taken.
     Taken,
+    /// All complete lines there were.
+    All,
     /// Nothing complete behind the cursor.
     Nothing,
     /// The place is lost: find it again by number.
@@ -96,6 +98,8 @@ impl<S: Storage> LogReader<S> {
             }
             match self.look(&mut taker)? {
                 Look::Taken => {}
+                // What came since then rings again.
+                Look::All => break,
                 Look::Nothing => {
                     if !self.advance(&mut taker)? {
                         break;
@@ -155,7 +159,11 @@ impl<S: Storage> LogReader<S> {
             let look = if !whole {
                 Look::Lost
             } else if has_line {
-                self.take_lines(lines, taker)
+                self.take_lines(lines, taker);
+                // A successor is looked for once at least: a power loss may have taken the seal.
+                let searched = !self.idle.is_multiple_of(LOOKS_PER_SEARCH);
+                let all = at_end && extent.nlink > 0 && !self.sealed && searched;
+                if all { Look::All } else { Look::Taken }
             } else if extent.nlink == 0 {
                 Look::Lost
             } else {
@@ -167,13 +175,13 @@ impl<S: Storage> LogReader<S> {
     }
 
     /// Turns lines into entries until there are `max`.
-    fn take_lines(&mut self, bytes: &[u8], taker: &mut Taker<'_>) -> Look {
+    fn take_lines(&mut self, bytes: &[u8], taker: &mut Taker<'_>) {
         let start = self.cursor.offset;
         for (at, line) in segment::lines(bytes) {
             self.cursor.offset = start + at as u64;
             loop {
                 if taker.is_full() {
-                    return Look::Taken;
+                    return;
                 }
                 if self.take_line(line, taker) {
                     break;
@@ -181,7 +189,6 @@ impl<S: Storage> LogReader<S> {
             }
             self.cursor.offset += line.len() as u64 + 1;
         }
-        Look::Taken
     }
 
     /// One line; `false` = a gap before it was told and it is still to be taken.
@@ -238,7 +245,7 @@ impl<S: Storage> LogReader<S> {
         let bases = segment::list(&self.storage, &self.dir)?;
         let Some(next) = bases.into_iter().find(|base| *base > current) else { return Ok(false) };
         // Records may have come between our last look and the switch; the seal is behind them.
-        while let Look::Taken = self.look(taker)? {
+        while let Look::Taken | Look::All = self.look(taker)? {
             if taker.is_full() {
                 return Ok(true);
             }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::id::{InstanceId, Recipient, Role, Seq};
 use crate::layout::{StateDir, Topic};
 use crate::log::{Cursor, Durability, Entry, Gap, Limits, Log, LogReader, Room, Standing, newest, slowest};
-use crate::os::doorbell::{Ring, ring};
+use crate::os::doorbell::{Bells, Ring};
 use crate::os::{Disk, Storage};
 use crate::registry::{Registry, RegistryStore};
 use crate::snapshot::Loaded;
@@ -27,13 +27,15 @@ pub struct Queue<S: Storage = Disk> {
     log: Log<S>,
     /// Records on their way into the log.
     buffer: Vec<u8>,
+    bells: Bells,
 }
 
 impl<S: Storage> Queue<S> {
     /// Names the queue; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let log = Log::new(storage.clone(), dir, Topic::Messages);
-        Self { storage, dir: dir.clone(), log, buffer: Vec::new() }
+        let bells = Bells::new(dir.doorbells());
+        Self { storage, dir: dir.clone(), log, buffer: Vec::new(), bells }
     }
 
     /// The same, with another promise about power loss.
@@ -102,7 +104,7 @@ impl<S: Storage> Queue<S> {
     }
 
     /// Rings the doorbells of everybody who is to receive `drafts`.
-    pub fn wake(&self, drafts: &[Draft]) {
+    pub fn wake(&mut self, drafts: &[Draft]) {
         let to_many = |draft: &&Draft| matches!(draft.to, Recipient::Broadcast | Recipient::Role(_));
         let all = if drafts.iter().any(|draft| to_many(&draft)) {
             self.storage.list(&self.dir.doorbells()).unwrap_or_default()
@@ -114,7 +116,7 @@ impl<S: Storage> Queue<S> {
         let names: BTreeSet<&str> =
             drafts.iter().flat_map(|draft| bells(draft, registry.as_ref(), &all)).collect();
         for name in names {
-            ring(&self.dir.doorbells().join(name), Ring::Messages);
+            self.bells.ring(name, Ring::Messages);
         }
     }
 

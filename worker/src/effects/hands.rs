@@ -158,7 +158,7 @@ impl Hands {
         let since = turn.file.inbox.clone().unwrap_or_default();
         match self.postman.send(&mut self.queue, &turn.file.outbox, again, &since) {
             Ok(()) => {
-                wake(&self.queue, &turn.file.outbox);
+                wake(&mut self.queue, &turn.file.outbox);
                 Event::Sent
             }
             Err(error) => Event::Unsent(error.to_string()),
