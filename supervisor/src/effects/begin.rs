@@ -1,6 +1,7 @@
 //! Taking a state directory: the lock first, then everything a supervisor needs, then what an earlier one left.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +23,11 @@ use super::door::{self, Doors};
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
-use super::poll::{DOORBELL, HINTS, Poll, SIGNALS, wake_up};
+use super::notify::Notify;
+use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS, wake_up};
 use super::reap::OomCounter;
 use super::registry_writer::RegistryWriter;
+use super::reread::{Reread, Settle};
 use super::retired;
 use super::rotate::{Rotated, SIZE};
 use super::run_loop::{Later, Supervisor};
@@ -54,7 +57,7 @@ fn house_with_doors(
 }
 
 /// Takes the directory and gets everything ready for the first pass of the loop.
-pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
+pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> Result<Supervisor> {
     let network = filesystem::network_of(&settings.state);
     refuse_network(network, settings)?;
     let store = Store::create(&settings.state)?;
@@ -83,14 +86,10 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     poll.add(&signals, SIGNALS)?;
     poll.add(&doorbell, DOORBELL)?;
     poll.add(doors.wake(), HINTS)?;
+    let reread = Reread::new(settle)?;
+    poll.add(reread.wake(), REREAD)?;
     screen.begin();
-    screen.note(format!(
-        "tachi: supervisor {} runs {} instances on {}, state in {}",
-        std::process::id(),
-        settings.specs.len(),
-        settings.workspace.display(),
-        root.display()
-    ));
+    screen.note(greeting(settings, &root));
     let mut supervisor = Supervisor {
         fleet: Fleet::new(settings).with_retired(retired::remembered(&row)),
         table: Table::new(),
@@ -105,6 +104,8 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
         registry: RegistryWriter::new(&store, row, known),
         journal: Journal::new(&store, incarnation),
         house,
+        reread,
+        notify: Notify::open(),
         screen,
         own_log: Rotated::open(&dir.supervisor_log(), SIZE),
         events: VecDeque::new(),
@@ -122,6 +123,17 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     }
     supervisor.take_over(settings, loaded, now)?;
     Ok(supervisor)
+}
+
+/// The first line of a run.
+fn greeting(settings: &Settings, root: &Path) -> String {
+    format!(
+        "tachi: supervisor {} runs {} instances on {}, state in {}",
+        std::process::id(),
+        settings.specs.len(),
+        settings.workspace.display(),
+        root.display()
+    )
 }
 
 /// Locks and wake-ups reach no other machine, so two supervisors could hold one directory.
