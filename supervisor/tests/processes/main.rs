@@ -17,6 +17,7 @@ mod deaths;
 mod doors;
 mod leftovers;
 mod places;
+mod room;
 mod stage;
 mod stopping;
 mod storm;
