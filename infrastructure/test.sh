@@ -85,12 +85,15 @@ if [ "$mode" = long ]; then
     export TACHI_LONG
 fi
 
+# Prints what was skipped and how many jobs that were; fails for one that is not listed.
 unexpected_skips() {
     sort -u "$TACHI_SKIPS" | while IFS= read -r line; do
         printf 'skipped: %s\n' "$line"
         grep -q -x -F -- "${line%%:*}" "$root/infrastructure/skips.txt" ||
             printf '%s\n' "${line%%:*}" >>"$scratch/unexpected"
     done
+    printf '%s of %s jobs that may be skipped were skipped\n' \
+        "$(cut -d : -f 1 "$TACHI_SKIPS" | sort -u | grep -c . || true)" "$(grep -c . "$root/infrastructure/skips.txt")"
     if [ -s "$scratch/unexpected" ]; then
         printf 'not listed in infrastructure/skips.txt:\n'
         cat "$scratch/unexpected"

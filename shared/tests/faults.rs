@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tachi_shared::clock::Now;
-use tachi_shared::id::Seq;
+use tachi_shared::clock::{Now, Timestamp};
+use tachi_shared::id::{Incarnation, InstanceId, Recipient, Seq, TaskId};
 use tachi_shared::layout::{StateDir, Topic};
 use tachi_shared::log::{Cursor, Durability, Entry, Log};
 use tachi_shared::os::disk::DiskFile;
 use tachi_shared::os::place::{Sync, place};
 use tachi_shared::os::{Disk, Extent, FileLock, Handle, OpenMode, Stat, Storage};
+use tachi_shared::queue::{Draft, MessageKind, Queue};
+use tachi_shared::task::{Change, LEASE, NewTask, TaskStore};
 use tachi_shared::{Error, Result};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -37,6 +39,8 @@ enum Fault {
     SyncSegment,
     /// The rename fails.
     Rename,
+    /// The machine sleeps longer than a lease before the sync, and somebody else takes over what was claimed.
+    TakenOver,
 }
 
 #[derive(Default)]
@@ -131,8 +135,13 @@ impl Handle for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         let is_segment = self.path.extension().is_some_and(|ending| ending == "jsonl");
-        let fits = |fault: &Fault| *fault == Fault::Sync || (is_segment && *fault == Fault::SyncSegment);
+        let of_segment = [Fault::SyncSegment, Fault::TakenOver];
+        let fits = |fault: &Fault| *fault == Fault::Sync || (is_segment && of_segment.contains(fault));
         match self.disk.due("sync", fits) {
+            Some(Fault::TakenOver) => {
+                take_over(&self.path);
+                self.file.sync()
+            }
             Some(_) => Err(io::Error::other("the disk is broken")),
             None => self.file.sync(),
         }
@@ -346,6 +355,33 @@ fn durable_syncs_after_every_send_and_interval_leaves_it_to_others() {
 }
 
 #[test]
+fn s06_what_a_dead_sender_left_is_synced_before_its_successor_calls_it_sent() {
+    let place = Place::new();
+    let queue = || Queue::new(place.disk.clone(), &place.dir);
+    let draft = |k: u32| {
+        let id = format!("instance_1.1.{k}");
+        Draft::new(Recipient::Broadcast, "instance_1", MessageKind::Finding, id, Timestamp::EPOCH, "x")
+    };
+    // Three segments, of which the first is no part of it; the sender died before it synced anything.
+    let since = queue().send(&[draft(1), draft(2), draft(3)], LONG).unwrap();
+    let since = Cursor { seq: since, ..Cursor::default() };
+    let owed = [draft(4), draft(5)];
+    for draft in &owed {
+        queue().log_mut().rotate(LONG).unwrap();
+        queue().send(std::slice::from_ref(draft), LONG).unwrap();
+    }
+    place.disk.calls();
+    assert_eq!(queue().send_missing(&owed, &since, LONG).unwrap(), None);
+    assert!(!place.disk.calls().contains(&"sync"), "nothing of the kind was promised");
+    let mut durable = queue().with_durability(Durability::Durable);
+    assert_eq!(durable.send_missing(&owed, &since, LONG).unwrap(), None);
+    let syncs = place.disk.calls().into_iter().filter(|call| *call == "sync").count();
+    assert_eq!(syncs, Disk.list(&place.dir.segments(Topic::Messages)).unwrap().len() - 1);
+    place.disk.plan(Fault::SyncSegment);
+    assert!(matches!(durable.send_missing(&owed, &since, LONG), Err(Error::DurabilityUnknown { .. })));
+}
+
+#[test]
 fn s23_12_after_a_failed_sync_the_file_is_not_trusted_again() {
     let place = Place::new();
     let mut log = place.log().with_durability(Durability::Durable);
@@ -416,4 +452,34 @@ fn s18_a_replace_that_fails_at_any_step_leaves_the_old_file_and_no_other() {
     place_.disk.plan(Fault::Short(1));
     place(&place_.disk, &place_.dir.tmp(), &target, b"new", Sync::Data).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+}
+
+fn worker(name: &str) -> InstanceId {
+    InstanceId::new(name).unwrap()
+}
+
+/// Another worker claims the one task there is, after its lease ran out.
+fn take_over(segment: &Path) {
+    let dir = StateDir::new(segment.ancestors().nth(2).unwrap());
+    let (task, by) = (TaskId::new("t").unwrap(), worker("instance_2"));
+    let claim = Change::Claim { task, by, incarnation: Incarnation(1), boot_id: Disk.boot_id() };
+    let now = Disk.now();
+    let later = Now { mono: now.mono.after(LEASE * 2), ..now };
+    TaskStore::new(Disk, &dir).change(&claim, later, LONG).unwrap();
+}
+
+#[test]
+fn a_claim_that_was_taken_over_before_its_owner_could_look_at_it_is_not_its_owners() {
+    let place = Place::new();
+    let mut store = TaskStore::new(place.disk.clone(), &place.dir).with_durability(Durability::Durable);
+    let (id, title, by) = (TaskId::new("t").unwrap(), String::new(), "operator".to_owned());
+    let task = NewTask { id, title, needs: Vec::new(), payload: serde_json::Value::Null, by };
+    store.change(&Change::Add(vec![task]), Disk.now(), LONG).unwrap();
+    place.disk.plan(Fault::TakenOver);
+    let (me, boot_id) = (worker("instance_1"), Disk.boot_id());
+    let claimed = store.claim_first((&me, Incarnation(1), &boot_id), Disk.now(), LONG, |_, _| true).unwrap();
+    let board = store.board().unwrap();
+    let owner = board.in_work().next().and_then(|task| task.owner.as_ref()).map(|owner| &owner.instance);
+    assert_eq!(owner, Some(&worker("instance_2")));
+    assert_eq!(claimed, None, "it works on what another one owns");
 }

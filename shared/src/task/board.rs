@@ -228,6 +228,11 @@ impl Board {
     }
 
     /// The task, if `fence` is that of its current claim.
+    #[must_use]
+    pub fn held(&self, id: &TaskId, fence: Seq) -> Option<&Task> {
+        self.tasks.get(id).filter(|task| task.owner.as_ref().is_some_and(|owner| owner.fence == fence))
+    }
+
     fn held_mut(&mut self, id: &TaskId, fence: Seq) -> Option<&mut Task> {
         self.tasks.get_mut(id).filter(|task| task.owner.as_ref().is_some_and(|owner| owner.fence == fence))
     }

@@ -134,11 +134,10 @@ impl<S: Storage> TaskStore<S> {
             Ok(Some((task, fence)))
         })?;
         fold.catch_up()?;
-        // Only a claim the board shows as ours is ours, whatever a power loss left for us to judge by.
-        let Some((id, fence)) = claimed else { return Ok(None) };
-        let task =
-            fold.board.tasks.get(&id).filter(|task| task.owner.as_ref().map(|owner| owner.fence) == fence);
-        Ok(task.cloned())
+        // The lock was given back before the claim was folded in, and a machine may sleep in between for longer than a lease:
+        // somebody else may own the task by now.
+        let Some((id, Some(fence))) = claimed else { return Ok(None) };
+        Ok(fold.board.held(&id, fence).cloned())
     }
 
     /// Rings every instance's doorbell but that of `except`: the board has work that it had not before.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper, setrlimit};
@@ -18,12 +19,12 @@ use tachi_shared::store::Store;
 
 use super::adopt;
 use super::beat::Beats;
-use super::door::Doors;
+use super::door::{self, Doors};
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
 use super::notify::Notify;
-use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS};
+use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS, wake_up};
 use super::reap::OomCounter;
 use super::registry_writer::RegistryWriter;
 use super::reread::{Reread, Settle};
@@ -41,6 +42,19 @@ use crate::settings::Settings;
 
 /// Patience with the registry's lock before the first row: a frozen holder is continued meanwhile by nobody.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// The house, its doors, and why nobody watches them.
+fn house_with_doors(
+    store: &Store,
+    incarnation: Incarnation,
+    network: Option<&str>,
+) -> Result<(House, Doors, Option<String>)> {
+    let wake = Arc::new(wake_up()?);
+    let said = Arc::clone(&wake);
+    let house = House::new(store, move || door::ring(&said));
+    let (doors, no_watch) = Doors::open(store, incarnation, network, wake, house.hinter());
+    Ok((house, doors, no_watch))
+}
 
 /// Takes the directory and gets everything ready for the first pass of the loop.
 pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> Result<Supervisor> {
@@ -66,7 +80,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> 
     };
     let row = supervisor_row(known.as_ref(), settings, now);
     let incarnation = row.incarnation;
-    let (doors, no_watch) = Doors::open(&store, incarnation, network)?;
+    let (house, doors, no_watch) = house_with_doors(&store, incarnation, network)?;
     let poll = Poll::new()?;
     let doorbell = Doorbell::open(&dir.supervisor_doorbell())?;
     poll.add(&signals, SIGNALS)?;
@@ -89,7 +103,7 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> 
         oom: OomCounter::new(),
         registry: RegistryWriter::new(&store, row, known),
         journal: Journal::new(&store, incarnation),
-        house: House::new(&store),
+        house,
         reread,
         notify: Notify::open(),
         screen,

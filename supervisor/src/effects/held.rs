@@ -105,6 +105,7 @@ impl Files {
             last_message_check: None,
             inbox: old.as_ref().and_then(|old| old.inbox.clone()),
             taken: None,
+            tries: std::collections::BTreeMap::new(),
             outbox: Vec::new(),
             sent: old.as_ref().map_or(0, |old| old.sent),
             hook: None,

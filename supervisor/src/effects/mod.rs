@@ -41,6 +41,7 @@ mod spawn;
 mod table;
 mod thaw;
 mod tree;
+mod unreadable;
 
 pub use hold::hold;
 pub(crate) use registry_writer::CONFIG;
