@@ -55,7 +55,9 @@ impl<'a> Step<'a> {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Began { rows, alive, boot_id, latched } => self.began(rows, &alive, boot_id, latched),
+            Event::Began { rows, alive, words, boot_id, latched } => {
+                self.began(rows, &alive, &words, boot_id, latched);
+            }
             Event::Spawned { id, incarnation, process } => self.spawned(&id, incarnation, process),
             Event::SpawnFailed { id, incarnation, error, machine_full } => {
                 self.spawn_failed(&id, incarnation, error, machine_full);

@@ -106,8 +106,16 @@ fn m09_down_and_a_later_up_work_although_the_disk_was_full() {
     stage.wait("it is replaced on a full disk", |stage| {
         stage.living_workers().into_iter().find(|(pid, id)| id == "instance_2" && *pid != victim)
     });
+    let shown = stage.tachi(&["status"]).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("no space left on the file system of"));
     stage.ask(&["down"]);
     assert!(stage.ended().is_some());
+    assert_eq!(stage.survivors(), [""; 0]);
+    let before = Instant::now();
+    let detached = stage.up_command().arg("--detach").output().unwrap();
+    assert!(before.elapsed() < Duration::from_secs(30), "it waited for what cannot come");
+    let said = String::from_utf8_lossy(&detached.stderr).into_owned();
+    assert!(detached.status.code() == Some(1) && said.contains("no space left"), "{said}");
     assert_eq!(stage.survivors(), [""; 0]);
     drop(file);
     fs::remove_file(&fill).unwrap();
