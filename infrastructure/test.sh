@@ -13,6 +13,8 @@ cd -- "$(dirname -- "$0")/.."
 root=$(pwd -P)
 
 mode=full
+# For each target.
+fuzz_seconds=5
 for argument in "$@"; do
     case $argument in
         --quick) mode=quick ;;
@@ -71,6 +73,7 @@ wish jq jq
 wish tmux tmux
 wish python3 python3
 wish strace strace
+wish c++ g++
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -83,6 +86,7 @@ unset TACHI_STATE_DIR TACHI_INSTANCE_ID TACHI_INSTANCE_ROLE TACHI_INSTANCE_COUNT
 if [ "$mode" = long ]; then
     TACHI_LONG=1
     export TACHI_LONG
+    fuzz_seconds=120
 fi
 
 # Prints what was skipped and how many jobs that were; fails for one that is not listed.
@@ -107,6 +111,7 @@ if [ "$mode" = quick ]; then
     step 'unit tests' cargo test --workspace --locked --lib --bins
 else
     step 'tests' cargo test --workspace --locked
+    step 'fuzz targets' infrastructure/fuzz.sh all "$fuzz_seconds"
     step 'first run from a fresh clone' infrastructure/first-run.sh
 fi
 step 'skips are expected' unexpected_skips
