@@ -16,6 +16,7 @@ mod busy;
 mod crowd;
 mod deaths;
 mod doors;
+mod followed;
 mod leftovers;
 mod manager;
 mod places;
