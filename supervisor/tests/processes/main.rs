@@ -17,6 +17,7 @@ mod crowd;
 mod deaths;
 mod doors;
 mod followed;
+mod gateways;
 mod leftovers;
 mod manager;
 mod places;
