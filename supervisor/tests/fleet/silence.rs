@@ -113,3 +113,32 @@ fn every_list_ends_with_the_nearest_deadline() {
     let actions = scene.give(5010, parse(&["tick"], 0)).to_vec();
     assert_eq!(actions.last(), Some(&Action::WakeAt(at(31_000).mono)), "then silence");
 }
+
+#[test]
+fn p37_the_time_to_become_ready_is_apart_from_every_rule_about_silence() {
+    let mut settings = settings(1);
+    settings.specs[0].kind = tachi_shared::registry::Kind::Command;
+    settings.specs[0].ready = Some(tachi::settings::Probe {
+        sign: tachi::settings::Sign::Log("up".to_owned()),
+        every: std::time::Duration::from_millis(200),
+        within: std::time::Duration::from_secs(3),
+    });
+    let mut scene = Scene::new(&settings);
+    scene.check(
+        "0 began       => spawn 1#1
+         100 spawned 1#1 =>
+         100 beat 1#1  =>
+         3099 tick     =>
+         3100 tick     => kill 1#1
+         3101 killed 1#1 9 => kill 1#1
+         3102 empty 1#1 => spawn 1#2, release 1#1, tell 1
+         3200 spawned 1#2 =>
+         4000 frozen 1 =>
+         9000 tick     =>
+         9500 thawed 1 =>
+         12_000 ready 1#2 =>
+         900_000 tick  =>
+         900_000 ? 1 ready",
+    );
+    assert_eq!(scene.row(1).last_death.unwrap().cause, "watchdog");
+}
