@@ -15,7 +15,7 @@ use super::action::Action;
 use super::brake::Likeness;
 use super::event::How;
 use super::next::Step;
-use super::phase::{After, Cause, Emptying, Phase, StopCause};
+use super::phase::{After, Cause, Emptying, Phase};
 use super::restart::{SETTLED, Verdict};
 use super::state::Instance;
 use super::stop::KILL_AGAIN;
@@ -126,7 +126,7 @@ impl Step<'_> {
         let settled = ready_at.is_some() && healthy >= SETTLED;
         let words = describe(death);
         match cause {
-            Cause::Stop(wish) if wish != StopCause::Watchdog => After::Start,
+            Cause::Stop(cause) if cause.is_wish() => After::Start,
             Cause::Own if policy != RestartPolicy::Always => {
                 After::Finish { reason: "it ended with exit code 0, as it should".to_owned() }
             }

@@ -82,6 +82,15 @@ pub enum Event {
         /// Which start.
         incarnation: Incarnation,
     },
+    /// An instance with a limit uses so much memory now.
+    Grown {
+        /// Which.
+        id: InstanceId,
+        /// Which start.
+        incarnation: Incarnation,
+        /// Resident bytes of its process.
+        bytes: u64,
+    },
     /// Somebody outside sent SIGSTOP (true) or SIGCONT (false).
     Frozen {
         /// Which.

@@ -70,6 +70,7 @@ impl<'a> Step<'a> {
                 self.died(&id, incarnation, &how, oom, last_line);
             }
             Event::TreeEmpty { id, incarnation } => self.tree_empty(&id, incarnation),
+            Event::Grown { id, incarnation, bytes } => self.grown(&id, incarnation, bytes),
             Event::Frozen { id, frozen } => self.frozen(&id, frozen),
             Event::Command { command, verb, from } => self.command(command, verb, &from),
             Event::Reread { command, dry_run, outcome } => self.reread(command, dry_run, outcome),

@@ -48,6 +48,7 @@ pub(crate) fn spec(k: u32) -> Spec {
         needs: Vec::new(),
         ready: None,
         limits: Vec::new(),
+        max_rss: None,
         on_failed: OnFailed::Keep,
     }
 }

@@ -65,7 +65,8 @@ fn p38_followed_logs_tell_of_deaths_between_the_lines_and_go_on_over_rotation() 
     fs::write(&log, "").unwrap();
     signal(stage.pid("other"), "KILL");
     signal(stage.pid("a"), "KILL");
-    let notices = follower.until("a started as pid");
+    let mut notices = follower.until("a died");
+    notices.extend(follower.until("a started as pid"));
     assert!(notices.contains(&"--- a died: SIGKILL (external) ---".to_owned()), "{notices:?}");
     assert!(!notices.iter().any(|line| line.contains("other")), "{notices:?}");
     stage.wait("a is back", |stage| (stage.row("a")["incarnation"] == 2).then_some(()));
