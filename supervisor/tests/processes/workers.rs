@@ -144,3 +144,21 @@ fn p15_workers_survive_their_supervisor_and_are_adopted_once() {
     assert_eq!(kept, 3, "{before:?} {after:?}");
     assert_eq!(stage.row("instance_3")["incarnation"], 2);
 }
+
+/// Soft and hard limit of open files of a process.
+fn open_files(pid: u32) -> (String, String) {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    (words[3].to_owned(), words[4].to_owned())
+}
+
+#[test]
+fn p65b_the_supervisor_raises_its_open_files_and_workers_give_them_back() {
+    let mut stage = Stage::workers(1);
+    let supervisor = stage.up_and_ready(1);
+    let (soft, hard) = open_files(std::process::id());
+    assert_eq!(open_files(supervisor), (hard.clone(), hard.clone()));
+    assert_eq!(open_files(stage.pid("instance_1")), (soft, hard));
+    stage.ask(&["down"]);
+}
