@@ -16,6 +16,8 @@ mod busy;
 mod crowd;
 mod deaths;
 mod doors;
+mod followed;
+mod gateways;
 mod leftovers;
 mod manager;
 mod places;
