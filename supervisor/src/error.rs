@@ -145,6 +145,10 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Store(tachi_shared::Error::Held { .. }) => Some(
+                "a changed configuration is taken over by `tachi apply`; `tachi down` ends the holder, --state DIR names another directory"
+                    .to_owned(),
+            ),
             Self::Store(error) => error.hint().or_else(|| match error {
                 tachi_shared::Error::Io { .. } => {
                     Some("check the path, or choose another with --state".to_owned())

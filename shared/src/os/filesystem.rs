@@ -1,4 +1,5 @@
-//! What kind of file system a path lies on: locks, order of writes and watch events are only certain on a local one.
+//! What kind of file system a path lies on (locks, order of writes and watch events are only certain on a local one), and
+//! whether there is room left on it.
 
 use std::path::Path;
 
@@ -35,6 +36,26 @@ pub fn network_of(path: &Path) -> Option<&'static str> {
     // The kernel's magic numbers have 32 bits; the field is wider on some machines.
     let [a, b, c, d, ..] = found.f_type.to_le_bytes();
     network(u32::from_le_bytes([a, b, c, d]))
+}
+
+/// Less room than this is none: the smallest of our files may not fit any more.
+const LEAST: u64 = 64 * 1024;
+
+/// What has run out on the file system of `path`, for us: `space` or `inodes`.
+#[must_use]
+pub fn exhausted(path: &Path) -> Option<&'static str> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    // What is reserved for root is room for root.
+    let (blocks, inodes) = match rustix::process::geteuid().is_root() {
+        true => (found.f_bfree, found.f_ffree),
+        false => (found.f_bavail, found.f_favail),
+    };
+    // File systems without a fixed number of inodes or blocks say 0 of 0.
+    if found.f_blocks > 0 && blocks.saturating_mul(found.f_frsize) < LEAST {
+        Some("space")
+    } else {
+        (found.f_files > 0 && inodes == 0).then_some("inodes")
+    }
 }
 
 #[cfg(test)]

@@ -111,6 +111,14 @@ fn parse_stat(line: &[u8]) -> Option<ProcStat> {
     Some(ProcStat { pid: pid.trim().parse().ok()?, comm: comm.to_owned(), state, ppid, pgrp, session, start })
 }
 
+/// Resident bytes of a process now.
+#[must_use]
+pub fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// One variable of a process's environment as it was at its start.
 #[must_use]
 pub fn environ(pid: u32, name: &str) -> Option<String> {

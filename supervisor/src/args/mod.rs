@@ -126,7 +126,7 @@ pub enum Verb {
     History(One),
     /// Output of the instances, merged
     #[command(
-        after_help = "Examples:\n  tachi logs\n  tachi logs -f instance_1 instance_2\n  tachi logs -n 100 \
+        after_help = "Examples:\n  tachi logs\n  tachi logs -f instance_1 instance_2\n  tachi logs --since 10m --grep error builder\n  tachi logs -n 100 \
         --no-prefix instance_1"
     )]
     Logs(Logs),
@@ -355,18 +355,27 @@ pub struct One {
 /// `logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// Instance ids [default: all, and the supervisor]
+    /// Instance ids, roles or globs, or `supervisor` [default: all of these]
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// Go on as lines come
     #[arg(long, short)]
     pub follow: bool,
-    /// So many of the newest lines of each
-    #[arg(long, short = 'n', value_name = "LINES", default_value_t = 20)]
-    pub lines: usize,
+    /// So many of the newest lines of each [default: 20; with --since all]
+    #[arg(long, short = 'n', value_name = "LINES")]
+    pub lines: Option<usize>,
+    /// Not older than this; lines without a time are as old as the line before them
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub since: Option<Duration>,
+    /// Only lines that hold this text
+    #[arg(long, value_name = "TEXT")]
+    pub grep: Option<String>,
     /// Without the name in front
     #[arg(long)]
     pub no_prefix: bool,
+    /// As it was written: no names, no notices, control characters sent as they are
+    #[arg(long)]
+    pub raw: bool,
 }
 
 /// `__hold`.

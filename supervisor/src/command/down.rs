@@ -8,9 +8,11 @@ use serde_json::json;
 use tachi_shared::command::{Reply, Verb};
 use tachi_shared::id::{CommandId, ProcessRef};
 use tachi_shared::os::{AliveLock, process};
+use tachi_shared::registry::{Registry, Row, Status};
 use tachi_shared::store::Store;
 
 use super::context::Context;
+use super::look::registry;
 use super::wait::{Deadline, Waiter, until};
 use super::{ask, orphans, printer};
 use crate::args::Down;
@@ -30,6 +32,8 @@ pub(super) fn run(context: &Context, args: &Down) -> Result<u8> {
     let deadline = Deadline::within(args.timeout);
     let supervised = ask::is_supervised(&store);
     if !supervised && orphans::living(&store)?.is_empty() && !orphans::has_strays(&store) {
+        // An earlier `down` may have been unable to.
+        let _ = settle_rows(&store, deadline.left().unwrap_or_default().min(SETTLE));
         return Err(Error::NoSupervisor { state: store.dir().root().to_owned() });
     }
     if supervised {
@@ -42,6 +46,11 @@ pub(super) fn run(context: &Context, args: &Down) -> Result<u8> {
         orphans = orphans::end_all(&store, grace)?;
     }
     prove_empty(&store, deadline)?;
+    if let Err(error) = settle_rows(&store, deadline.left().unwrap_or_default().min(SETTLE)) {
+        printer::complain(&format!(
+            "tachi: nothing is left running, but registry.json could not say so: {error}"
+        ));
+    }
     report(context, supervised, &orphans::join(&orphans))
 }
 
@@ -111,6 +120,39 @@ fn prove_empty(store: &Store, deadline: Deadline) -> Result<()> {
         }
         std::thread::park_timeout(Duration::from_millis(20));
     }
+    Ok(())
+}
+
+/// Who could not write its last words (its lock was held, its disk full, it was killed) left rows that claim life: they are
+/// put right, if only now.
+fn settle_rows(store: &Store, patience: Duration) -> Result<()> {
+    let claims_life = |row: &Row| {
+        row.pid.is_some() || !matches!(row.status, Status::Stopped | Status::Failed | Status::Backoff)
+    };
+    let is_stale = |registry: &Registry| {
+        registry.supervisor.as_ref().is_some_and(|row| row.pid.is_some())
+            || registry.instances.iter().any(claims_life)
+    };
+    if !is_stale(&registry(store, &mut Vec::new())?) {
+        return Ok(());
+    }
+    store.registry().update(patience, |registry| {
+        // A new supervisor keeps its own rows.
+        if ask::is_supervised(store) {
+            return Ok(());
+        }
+        if let Some(row) = &mut registry.supervisor {
+            row.pid = None;
+            row.pid_start = None;
+        }
+        for row in registry.instances.iter_mut().filter(|row| claims_life(row)) {
+            row.pid = None;
+            row.pid_start = None;
+            row.status = Status::Stopped;
+            row.reason = Some("`tachi down` ended it".to_owned());
+        }
+        Ok(())
+    })?;
     Ok(())
 }
 

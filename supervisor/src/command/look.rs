@@ -2,7 +2,7 @@
 
 use tachi_shared::clock::{self, Timestamp};
 use tachi_shared::id::ProcessRef;
-use tachi_shared::os::{AliveLock, process};
+use tachi_shared::os::{AliveLock, filesystem, process};
 use tachi_shared::registry::{Registry, Row};
 use tachi_shared::snapshot::{Document, Loaded};
 use tachi_shared::store::Store;
@@ -61,6 +61,7 @@ pub(super) fn look(store: &Store) -> Result<Look> {
         containment: registry.supervisor.as_ref().map(|row| row.containment.clone()).unwrap_or_default(),
         progress,
         latched: std::fs::read_to_string(store.dir().stop()).ok(),
+        exhausted: filesystem::exhausted(store.dir().root()),
         unapplied: unapplied(&registry),
         troubles,
         now,

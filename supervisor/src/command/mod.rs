@@ -12,6 +12,7 @@ mod context;
 mod desk;
 mod dispatch;
 mod look;
+mod notice;
 mod orphans;
 mod printer;
 mod selector;

@@ -20,6 +20,12 @@ pub(super) fn line(line: &str) -> Result<()> {
     text(&format!("{line}\n"))
 }
 
+/// Prints one line whatever is in it: nothing is taken out, whoever reads.
+pub(super) fn raw(line: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    finish(out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
+}
+
 /// Prints a JSON document on one line.
 pub(super) fn json(value: &Value) -> Result<()> {
     line(&value.to_string())

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use tachi_shared::clock;
+use tachi_shared::os::filesystem;
 use tachi_shared::store::Store;
 
 use super::context::Context;
@@ -63,6 +64,7 @@ fn drawing(settings: &Settings) -> Result<effects::Draw> {
             progress: tasks.borrow_mut().board().ok().and_then(Progress::of),
             latched: std::fs::read_to_string(store.dir().stop()).ok(),
             troubles: Vec::new(),
+            exhausted: filesystem::exhausted(store.dir().root()),
             unapplied: None,
             now: clock::now().wall,
         };

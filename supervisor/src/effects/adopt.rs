@@ -8,7 +8,7 @@
 
 use tachi_shared::id::{Incarnation, InstanceId, ProcessRef, Role};
 use tachi_shared::instance::InstanceState;
-use tachi_shared::os::{AliveLock, Disk, Storage as _, process};
+use tachi_shared::os::{AliveLock, Disk, Storage as _, process, signal};
 use tachi_shared::registry::{Backoff, Desired, Kind, Registry, Row, Status};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
@@ -16,6 +16,7 @@ use tachi_shared::store::Store;
 use super::mark;
 use super::table::Leader;
 use crate::error::Result;
+use crate::fleet::event::{How, LastWords};
 use crate::settings::Settings;
 
 /// What was found.
@@ -25,13 +26,15 @@ pub(super) struct Found {
     pub(super) rows: Vec<Row>,
     /// Live leaders, to be taken into the table.
     pub(super) leaders: Vec<(InstanceId, Leader)>,
+    /// Last words of those that are gone.
+    pub(super) words: Vec<LastWords>,
     /// Sentences for the event log: files that could not be taken.
     pub(super) troubles: Vec<String>,
 }
 
 /// Looks at registry, alive locks and instance files. `registry` is what was loaded from the file.
 pub(super) fn look(store: &Store, settings: &Settings, registry: Loaded<Registry>) -> Result<Found> {
-    let mut found = Found { rows: Vec::new(), leaders: Vec::new(), troubles: Vec::new() };
+    let mut found = Found { rows: Vec::new(), leaders: Vec::new(), words: Vec::new(), troubles: Vec::new() };
     match registry {
         Loaded::Good(registry) => found.rows = registry.instances,
         Loaded::Missing => found.rows = remembered(store, settings),
@@ -67,7 +70,30 @@ pub(super) fn look(store: &Store, settings: &Settings, registry: Loaded<Registry
             Leader { incarnation, process, pidfd, kind, adopted: true, killed: false, command, frozen };
         found.leaders.push((id, leader));
     }
+    let gone = found.rows.iter().filter(|row| found.leaders.iter().all(|(id, _)| *id != row.instance_id));
+    found.words = gone.filter_map(|row| last_words(store, row)).collect();
     Ok(found)
+}
+
+/// What the start of this row wrote down about its end, if it came to that.
+fn last_words(store: &Store, row: &Row) -> Option<LastWords> {
+    let record = store.instance(&row.instance_id).exit_record().ok().flatten()?;
+    if record.incarnation != row.incarnation {
+        return None;
+    }
+    let how = match (record.code, record.signal.as_deref().and_then(signal::parse)) {
+        (_, Some(number)) => How::Signal(number),
+        (Some(code), None) => How::Exit(code),
+        (None, None) => return None,
+    };
+    Some(LastWords {
+        id: record.instance_id,
+        incarnation: record.incarnation,
+        how,
+        requested: record.reason == "requested",
+        at: record.at,
+        last_line: record.last_line,
+    })
 }
 
 /// Without a registry: what the instances' own files remember, so that no incarnation is handed out twice.

@@ -15,7 +15,7 @@ use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
 use super::table::{Leader, Table};
-use crate::fleet::Event;
+use crate::fleet::{Event, Fleet};
 
 /// Shortest time between two looks at all files: a thousand instances ringing at once must not cost a million looks.
 const SWEEP_EVERY: Duration = Duration::from_millis(5);
@@ -91,6 +91,16 @@ fn beat(id: &InstanceId, state: &InstanceState, stat: &Stat, now: Now) -> Event 
         doing: state.current_task.clone(),
         at: state.last_activity,
     }
+}
+
+/// Memory of those that have a limit. Who is adopted under another rule than it was started with is judged by the new one.
+pub(super) fn grown(table: &Table, fleet: &Fleet) -> Vec<Event> {
+    let limited = table.iter().filter(|(id, _)| fleet.get(id).is_some_and(|i| i.spec.max_rss.is_some()));
+    let measured = limited.filter_map(|(id, leader)| {
+        let bytes = process::resident(leader.face().pid)?;
+        Some(Event::Grown { id: id.clone(), incarnation: leader.incarnation, bytes })
+    });
+    measured.collect()
 }
 
 /// Leaders that somebody stopped by a signal, or continued, since the last look.

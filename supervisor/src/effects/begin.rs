@@ -169,7 +169,8 @@ impl Supervisor {
         self.registry.ask();
         self.registry.flush(|| rows, now.mono, FIRST_WAIT);
         self.ring_all(Ring::Control);
-        self.events.push_back(Event::Began { rows: found.rows, alive, boot_id: process::boot_id(), latched });
+        let (rows, words, boot_id) = (found.rows, found.words, process::boot_id());
+        self.events.push_back(Event::Began { rows, alive, words, boot_id, latched });
         Ok(())
     }
 

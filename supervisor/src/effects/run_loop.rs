@@ -162,6 +162,7 @@ impl Supervisor {
         let ticked = self.tick_at <= now.mono;
         if ticked {
             self.events.extend(beat::frozen(&mut self.table));
+            self.events.extend(beat::grown(&self.table, &self.fleet));
             let frozen = self.table.iter().any(|(_, leader)| leader.frozen);
             let longest = if frozen { THAWED_WITHIN } else { Duration::MAX };
             self.tick_at = now.mono.after(self.doors.tick().min(longest));

@@ -61,7 +61,10 @@ impl Step<'_> {
         let mut to_start = Vec::new();
         for spec in diff.added {
             to_start.push(spec.id.clone());
-            goals.push((spec.id.clone(), self.take_on(spec)));
+            let id = spec.id.clone();
+            let goal = self.take_on(spec);
+            // Under the stop latch it comes into the fleet and stays down.
+            goals.push((id, if self.fleet.latched() { Goal::Down } else { goal }));
         }
         // New rules first: who starts or ends below may need somebody else than before.
         let mut to_replace = Vec::new();

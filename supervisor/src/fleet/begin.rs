@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use tachi_shared::clock::Mono;
 use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
-use tachi_shared::registry::{Death, DeathKind, Desired, Row, Status};
+use tachi_shared::registry::{Death, Desired, Row, Status};
 
+use super::death::{of_how, unasked};
+use super::event::{How, LastWords};
 use super::phase::{After, Alive, Cause, Emptying, Mode, Phase, Rest, StopCause};
 use super::restart::History;
 use super::state::Instance;
@@ -32,11 +34,17 @@ fn death_is_recorded(row: &Row) -> bool {
     row.pid.is_none() && died_at > row.started_at
 }
 
+/// The cause of a death that nobody of us saw, as its own last words have it.
+fn told(words: &LastWords) -> Cause {
+    if words.requested { Cause::Stop(StopCause::Requested) } else { unasked(&words.how, false) }
+}
+
 impl Step<'_> {
     pub(super) fn began(
         &mut self,
         rows: Vec<Row>,
         alive: &[(InstanceId, Incarnation, ProcessRef)],
+        words: &[LastWords],
         boot_id: String,
         latched: bool,
     ) {
@@ -48,7 +56,8 @@ impl Step<'_> {
         for spec in self.fleet.specs.clone() {
             let row = rows.remove(&spec.id);
             let living = alive.iter().find(|(id, ..)| *id == spec.id);
-            self.take_in(spec, row, living, true);
+            let words = words.iter().find(|words| words.id == spec.id);
+            self.take_in(spec, row, living, words, true);
         }
         self.take_in_extras(rows, alive);
         // Only now everybody is known whom somebody may need.
@@ -81,7 +90,9 @@ impl Step<'_> {
             let kept = row.as_ref().is_some_and(|row| row.desired == Desired::Stopped);
             let remains = row.as_ref().is_some_and(may_have_remains);
             match self.fleet.template(row.as_ref().map(|row| &row.role), &id) {
-                Some(spec) if living.is_some() || kept || remains => self.take_in(spec, row, living, kept),
+                Some(spec) if living.is_some() || kept || remains => {
+                    self.take_in(spec, row, living, None, kept);
+                }
                 _ => {
                     let last = row.map(|row| row.incarnation).unwrap_or_default();
                     self.fleet.retired.insert(id, last);
@@ -95,6 +106,7 @@ impl Step<'_> {
         spec: Spec,
         row: Option<Row>,
         living: Option<&(InstanceId, Incarnation, ProcessRef)>,
+        words: Option<&LastWords>,
         belongs: bool,
     ) {
         let id = spec.id.clone();
@@ -108,7 +120,7 @@ impl Step<'_> {
         self.fleet.instances.insert(id.clone(), instance);
         match (living, row) {
             (Some((_, incarnation, process)), row) => self.adopt(&id, *incarnation, process, row.as_ref()),
-            (None, Some(row)) if may_have_remains(&row) => self.died_unseen(&id, &row),
+            (None, Some(row)) if may_have_remains(&row) => self.died_unseen(&id, &row, words),
             (None, row) => self.begin_at_rest(&id, row.as_ref()),
         }
     }
@@ -160,29 +172,40 @@ impl Step<'_> {
         }
     }
 
-    /// Its row says it lives, and it does not: recorded as lost, and its remains end before anything starts.
-    fn died_unseen(&mut self, id: &InstanceId, row: &Row) {
-        if !death_is_recorded(row) {
-            self.lost(id, row);
-        }
+    /// Its row says it lives, and it does not: its last words say how it ended, or nobody knows; its remains end before
+    /// anything starts.
+    fn died_unseen(&mut self, id: &InstanceId, row: &Row, words: Option<&LastWords>) {
         let again_at = self.now.mono.after(KILL_AGAIN);
-        let emptying = Emptying { cause: Cause::Lost, after: After::Start, again_at };
+        let words = words.filter(|words| words.incarnation == row.incarnation);
+        let mut emptying = Emptying { cause: Cause::Lost, after: After::Start, again_at };
+        if let Some(words) = words {
+            emptying.cause = told(words);
+            emptying.after = self.after_unseen(id, emptying.cause, words);
+        }
+        if !death_is_recorded(row) {
+            self.record_unseen(id, row, emptying.cause, words);
+        }
         self.first.push(Action::KillTree { id: id.clone(), incarnation: row.incarnation });
         self.enter(id, Phase::Emptying(emptying));
     }
 
-    fn lost(&mut self, id: &InstanceId, row: &Row) {
-        let uptime_s = row.started_at.map(|at| at.age(self.now.wall).as_secs_f64()).unwrap_or_default();
-        let death = Death {
-            at: self.now.wall,
-            kind: DeathKind::Lost,
-            code: None,
-            signal: None,
-            cause: Cause::Lost.word().to_owned(),
-            uptime_s,
-            last_line: None,
-        };
-        self.record_death(id, death);
+    /// An `up` is a start by a person, so it waits for nothing; but what has done its work is done.
+    fn after_unseen(&self, id: &InstanceId, cause: Cause, words: &LastWords) -> After {
+        let asks_for_more =
+            self.fleet.get(id).is_none_or(|instance| instance.spec.restart == RestartPolicy::Always);
+        if cause != Cause::Own || asks_for_more {
+            return After::Start;
+        }
+        After::Finish { reason: format!("it ended with exit code 0, as it should, at {}", words.at) }
+    }
+
+    fn record_unseen(&mut self, id: &InstanceId, row: &Row, cause: Cause, words: Option<&LastWords>) {
+        let at = words.map_or(self.now.wall, |words| words.at);
+        let uptime_s = row.started_at.map(|start| start.age(at).as_secs_f64()).unwrap_or_default();
+        let (kind, code, signal) = of_how(words.map_or(&How::Lost, |words| &words.how));
+        let last_line = words.and_then(|words| words.last_line.clone());
+        let cause = cause.word().to_owned();
+        self.record_death(id, Death { at, kind, code, signal, cause, uptime_s, last_line });
     }
 
     fn begin_at_rest(&mut self, id: &InstanceId, row: Option<&Row>) {

@@ -15,7 +15,7 @@ use super::action::Action;
 use super::brake::Likeness;
 use super::event::How;
 use super::next::Step;
-use super::phase::{After, Cause, Emptying, Phase, StopCause};
+use super::phase::{After, Cause, Emptying, Phase};
 use super::restart::{SETTLED, Verdict};
 use super::state::Instance;
 use super::stop::KILL_AGAIN;
@@ -52,14 +52,30 @@ fn life(phase: &Phase) -> Option<(Mono, Option<Mono>)> {
 }
 
 fn classify(phase: &Phase, how: &How, oom: bool) -> Cause {
-    match (phase, how) {
-        (Phase::Stopping(stopping), _) => Cause::Stop(stopping.cause),
-        (_, How::Lost) => Cause::Lost,
-        (_, How::Signal(libc::SIGKILL)) if oom => Cause::Oom,
-        (_, How::Signal(signal)) if FAULTS.contains(signal) => Cause::Crash,
-        (_, How::Signal(_)) => Cause::External,
-        (_, How::Exit(0)) => Cause::Own,
-        (_, How::Exit(_)) => Cause::Crash,
+    match phase {
+        Phase::Stopping(stopping) => Cause::Stop(stopping.cause),
+        _ => unasked(how, oom),
+    }
+}
+
+/// The cause of a death that nobody asked for.
+pub(super) fn unasked(how: &How, oom: bool) -> Cause {
+    match how {
+        How::Lost => Cause::Lost,
+        How::Signal(libc::SIGKILL) if oom => Cause::Oom,
+        How::Signal(signal) if FAULTS.contains(signal) => Cause::Crash,
+        How::Signal(_) => Cause::External,
+        How::Exit(0) => Cause::Own,
+        How::Exit(_) => Cause::Crash,
+    }
+}
+
+/// How it ended, as a death record has it.
+pub(super) fn of_how(how: &How) -> (DeathKind, Option<i32>, Option<String>) {
+    match how {
+        How::Exit(code) => (DeathKind::Exit, Some(*code), None),
+        How::Signal(signal) => (DeathKind::Signal, None, Some(signal_name(*signal))),
+        How::Lost => (DeathKind::Lost, None, None),
     }
 }
 
@@ -79,11 +95,7 @@ impl Step<'_> {
             return;
         }
         let cause = classify(&instance.phase, how, oom);
-        let (kind, code, signal) = match how {
-            How::Exit(code) => (DeathKind::Exit, Some(*code), None),
-            How::Signal(signal) => (DeathKind::Signal, None, Some(signal_name(*signal))),
-            How::Lost => (DeathKind::Lost, None, None),
-        };
+        let (kind, code, signal) = of_how(how);
         let uptime_s = now.mono.since(since).as_secs_f64();
         let cause_word = cause.word().to_owned();
         let death = Death { at: now.wall, kind, code, signal, cause: cause_word, uptime_s, last_line };
@@ -114,7 +126,7 @@ impl Step<'_> {
         let settled = ready_at.is_some() && healthy >= SETTLED;
         let words = describe(death);
         match cause {
-            Cause::Stop(wish) if wish != StopCause::Watchdog => After::Start,
+            Cause::Stop(cause) if cause.is_wish() => After::Start,
             Cause::Own if policy != RestartPolicy::Always => {
                 After::Finish { reason: "it ended with exit code 0, as it should".to_owned() }
             }

@@ -118,6 +118,7 @@ fn differences(old: &Spec, new: &Spec) -> (Vec<String>, bool) {
         ("limit", old.limit != new.limit),
         ("stall_soft", old.stall_soft != new.stall_soft),
         ("stall_hard", old.stall_hard != new.stall_hard),
+        ("max_rss", old.max_rss != new.max_rss),
         ("needs", old.needs != new.needs),
         ("on_failed", old.on_failed != new.on_failed),
     ];

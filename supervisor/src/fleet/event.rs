@@ -16,6 +16,8 @@ pub enum Event {
         rows: Vec<Row>,
         /// Instances whose process was proven alive by identity and alive lock: to be adopted, never started twice.
         alive: Vec<(InstanceId, Incarnation, ProcessRef)>,
+        /// Last words of instances that died while nobody watched.
+        words: Vec<LastWords>,
         /// Kernel boot now.
         boot_id: String,
         /// Whether the stop file is there and is to be kept.
@@ -80,6 +82,15 @@ pub enum Event {
         /// Which start.
         incarnation: Incarnation,
     },
+    /// An instance with a limit uses so much memory now.
+    Grown {
+        /// Which.
+        id: InstanceId,
+        /// Which start.
+        incarnation: Incarnation,
+        /// Resident bytes of its process.
+        bytes: u64,
+    },
     /// Somebody outside sent SIGSTOP (true) or SIGCONT (false).
     Frozen {
         /// Which.
@@ -128,6 +139,23 @@ pub enum Event {
     Leave,
     /// A deadline asked for with [`super::Action::WakeAt`] may have passed, or the slow tick.
     Tick,
+}
+
+/// What an instance wrote down about its own end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastWords {
+    /// Which.
+    pub id: InstanceId,
+    /// Which start.
+    pub incarnation: Incarnation,
+    /// How it ended.
+    pub how: How,
+    /// Whether somebody had asked it to.
+    pub requested: bool,
+    /// When.
+    pub at: Timestamp,
+    /// Last line of output.
+    pub last_line: Option<String>,
 }
 
 /// How a leader ended.

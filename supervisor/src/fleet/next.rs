@@ -55,7 +55,9 @@ impl<'a> Step<'a> {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Began { rows, alive, boot_id, latched } => self.began(rows, &alive, boot_id, latched),
+            Event::Began { rows, alive, words, boot_id, latched } => {
+                self.began(rows, &alive, &words, boot_id, latched);
+            }
             Event::Spawned { id, incarnation, process } => self.spawned(&id, incarnation, process),
             Event::SpawnFailed { id, incarnation, error, machine_full } => {
                 self.spawn_failed(&id, incarnation, error, machine_full);
@@ -68,6 +70,7 @@ impl<'a> Step<'a> {
                 self.died(&id, incarnation, &how, oom, last_line);
             }
             Event::TreeEmpty { id, incarnation } => self.tree_empty(&id, incarnation),
+            Event::Grown { id, incarnation, bytes } => self.grown(&id, incarnation, bytes),
             Event::Frozen { id, frozen } => self.frozen(&id, frozen),
             Event::Command { command, verb, from } => self.command(command, verb, &from),
             Event::Reread { command, dry_run, outcome } => self.reread(command, dry_run, outcome),

@@ -148,8 +148,18 @@ pub enum StopCause {
     Latch,
     /// It was silent too long.
     Watchdog,
+    /// It uses more memory than it may.
+    Memory,
     /// What it needs was given up.
     Needs,
+}
+
+impl StopCause {
+    /// Whether somebody wanted it, rather than the supervisor because something is wrong with the instance.
+    #[must_use]
+    pub fn is_wish(self) -> bool {
+        !matches!(self, Self::Watchdog | Self::Memory)
+    }
 }
 
 /// Why a process died.
@@ -182,6 +192,7 @@ impl Cause {
             Self::Stop(StopCause::Down) => "down",
             Self::Stop(StopCause::Latch) => "latch",
             Self::Stop(StopCause::Watchdog) => "watchdog",
+            Self::Stop(StopCause::Memory) => "memory",
             Self::Stop(StopCause::Needs) => "needs",
             Self::External => "external",
             Self::Crash => "crash",

@@ -12,7 +12,7 @@ use tachi_shared::registry::Desired;
 
 use super::action::Action;
 use super::next::Step;
-use super::phase::{Cause, Emptying, Phase, StopCause};
+use super::phase::{Cause, Emptying, Phase};
 use super::reply::{Goal, Outcome};
 use super::state::{Fleet, Instance};
 
@@ -126,9 +126,7 @@ fn look(fleet: &Fleet, id: &InstanceId, above: Incarnation) -> Outcome {
 fn died_early(instance: &Instance, above: Incarnation) -> bool {
     match &instance.phase {
         Phase::Backoff { .. } | Phase::Held { .. } | Phase::Failed { .. } => true,
-        Phase::Emptying(Emptying { cause, .. }) => {
-            !matches!(cause, Cause::Stop(cause) if *cause != StopCause::Watchdog)
-        }
+        Phase::Emptying(Emptying { cause, .. }) => !matches!(cause, Cause::Stop(cause) if cause.is_wish()),
         _ => instance.incarnation > above.next(),
     }
 }

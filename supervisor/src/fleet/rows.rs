@@ -91,6 +91,7 @@ fn wish(cause: StopCause, instance: &Instance) -> String {
         StopCause::Scale => format!("fewer of its role are wanted; it is killed after {grace}"),
         StopCause::Down => format!("the supervisor is leaving; it is killed after {grace}"),
         StopCause::Latch => format!("stop is latched; it is killed after {grace}"),
+        StopCause::Memory => format!("it uses more memory than max_rss allows; it is killed after {grace}"),
         StopCause::Needs => format!("what it needs was given up; it is killed after {grace}"),
         StopCause::Watchdog => "it was silent for too long and is being killed".to_owned(),
     }

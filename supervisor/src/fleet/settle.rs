@@ -29,7 +29,7 @@ impl Step<'_> {
             self.told.push(Action::ReleaseTasks { id: id.clone(), incarnation, reason });
         }
         self.settle(id, after);
-        if !matches!(cause, Cause::Stop(cause) if cause != StopCause::Watchdog) {
+        if !matches!(cause, Cause::Stop(cause) if cause.is_wish()) {
             self.announce(id, &words);
         }
     }

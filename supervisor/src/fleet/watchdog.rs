@@ -1,4 +1,4 @@
-//! Silence, lateness, deadlines.
+//! Silence, lateness, deadlines, memory.
 //!
 //! Two stages: beyond what a worker declared it is called stalled, further on it is killed. Silence from before this start,
 //! while frozen, or while the supervisor itself was late (suspended, stopped, starved) never counts. Commands give no
@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use tachi_shared::clock::Mono;
-use tachi_shared::id::InstanceId;
+use tachi_shared::id::{Incarnation, InstanceId};
 use tachi_shared::registry::Kind;
 
 use super::next::{REFRESH, Step};
@@ -54,6 +54,20 @@ impl Step<'_> {
             let text = format!("the supervisor was {} late; silence counts anew", seconds(late));
             self.note("late", text);
         }
+    }
+
+    /// Replaces who uses more memory than it may: asked to end like anybody, restarted like after a crash.
+    pub(super) fn grown(&mut self, id: &InstanceId, incarnation: Incarnation, bytes: u64) {
+        let Some(instance) = self.fleet.get(id).filter(|instance| instance.incarnation == incarnation) else {
+            return;
+        };
+        let Some(max) = instance.spec.max_rss.filter(|max| bytes > *max) else { return };
+        if !matches!(instance.phase, Phase::Alive(_)) {
+            return;
+        }
+        let text = format!("{id} uses {} MiB and may use {}: it is replaced", bytes >> 20, max >> 20);
+        self.note_of(id, "memory", text);
+        self.stop_one(id, StopCause::Memory);
     }
 
     /// Judges the silence of one living instance.

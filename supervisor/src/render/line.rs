@@ -46,6 +46,12 @@ pub fn message(message: &Message, now: Timestamp) -> String {
     )
 }
 
+/// `--- instance_2 died: SIGKILL (external) ---` between the lines of a log.
+#[must_use]
+pub fn log_notice(name: &str, text: &str) -> String {
+    paint(name_tone(name), &format!("--- {} ---", clean(text)))
+}
+
 /// The name in front of a log line, padded to `columns`.
 #[must_use]
 pub fn log_prefix(name: &str, columns: usize) -> String {

@@ -1,6 +1,7 @@
 //! `tachi check`: the settled settings as a plan — pure.
 
 use serde_json::{Value, json};
+use tachi_shared::os::limits;
 use tachi_shared::registry::Kind;
 
 use super::json::SCHEMA;
@@ -8,7 +9,7 @@ use super::table::{Cell, Column, table};
 use super::text::clean;
 use crate::settings::{Settings, Spec, time};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     Column { title: "ID", shrinks_to: None },
     Column { title: "ROLE", shrinks_to: None },
     Column { title: "RUNS", shrinks_to: Some(12) },
@@ -16,6 +17,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "LIMIT", shrinks_to: None },
     Column { title: "GRACE", shrinks_to: None },
     Column { title: "PORT", shrinks_to: None },
+    Column { title: "NEEDS", shrinks_to: Some(8) },
 ];
 
 /// The plan as text.
@@ -34,7 +36,10 @@ pub fn text(settings: &Settings, columns: usize) -> String {
         out.push_str(&format!("goal          {}\n", clean(goal)));
     }
     let rows: Vec<Vec<Cell>> = settings.specs.iter().map(row).collect();
-    out.push_str(&table(&COLUMNS, &rows, columns));
+    // Few fleets have needs; the others are not told so a thousand times.
+    let needed = settings.specs.iter().any(|spec| !spec.needs.is_empty());
+    let shown = COLUMNS.get(..COLUMNS.len() - usize::from(!needed)).unwrap_or(&COLUMNS);
+    out.push_str(&table(shown, &rows, columns));
     out
 }
 
@@ -56,6 +61,7 @@ fn row(spec: &Spec) -> Vec<Cell> {
         Cell::plain(limit(spec)),
         Cell::plain(time::show(spec.grace)),
         Cell::plain(spec.port.map_or_else(|| "-".to_owned(), |port| port.to_string())),
+        Cell::plain(if spec.needs.is_empty() { "-".to_owned() } else { spec.needs.join(", ") }),
     ]
 }
 
@@ -74,7 +80,8 @@ pub fn json(settings: &Settings) -> Value {
             json!({
                 "id": spec.id, "role": spec.role, "kind": spec.kind, "command": spec.command, "cwd": spec.cwd,
                 "port": spec.port, "restart": spec.restart, "limit": limit(spec), "grace": time::show(spec.grace),
-                "backend": spec.backend,
+                "backend": spec.backend, "needs": spec.needs, "ready": spec.ready.as_ref().map(|probe| &probe.sign),
+                "limits": limits::text(&spec.limits), "on_failed": spec.on_failed,
             })
         })
         .collect();

@@ -37,6 +37,13 @@ fn of_fleet(header: &Header, rows: &[Shown]) -> Vec<Problem> {
         let why = text.lines().next().filter(|line| !line.trim().is_empty()).unwrap_or("no reason given");
         tell(format!("stop is latched ({why}): nothing starts"), "tachi resume --all", false);
     }
+    if let Some(what) = header.exhausted {
+        let text = format!(
+            "no {what} left on the file system of {}: what happens is not written down",
+            header.state
+        );
+        tell(text, "free some; everything goes on meanwhile", true);
+    }
     if let (Some(path), Supervisor::Running { .. }) = (&header.unapplied, &header.supervisor) {
         tell(format!("{path} changed on disk, not applied"), "tachi apply --dry-run", false);
     }

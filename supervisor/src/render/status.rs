@@ -27,6 +27,8 @@ pub struct Header {
     pub progress: Option<Progress>,
     /// Content of the stop file, if it is there.
     pub latched: Option<String>,
+    /// What has run out on the file system of the state directory, if anything.
+    pub exhausted: Option<&'static str>,
     /// The configuration that was changed since it was read, if it was.
     pub unapplied: Option<String>,
     /// Files that could not be taken: one sentence each.

@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::limits_table::LimitsTable;
 use super::ready_table::ReadyTable;
-use super::store_table::StoreTable;
+use super::store_table::{Bytes, StoreTable};
 use super::{Limit, OnFailed, OnLoss, RestartPolicy, time};
 
 /// The whole file.
@@ -123,6 +123,8 @@ pub struct InstanceTable {
     pub ready: Option<Spanned<ReadyTable>>,
     /// What it may use.
     pub limits: Option<LimitsTable>,
+    /// More memory than this, and it is replaced.
+    pub max_rss: Option<Bytes>,
     /// What happens to others when it is given up.
     pub on_failed: Option<OnFailed>,
 }

@@ -213,6 +213,7 @@ impl<'a> Builder<'a> {
             needs: table.needs.iter().flatten().map(|name| name.get_ref().clone()).collect(),
             ready: self.probe(kind, table)?,
             limits: table.limits.unwrap_or_default().settle(),
+            max_rss: table.max_rss.map(|bytes| bytes.0),
             on_failed: table.on_failed.unwrap_or_default(),
         })
     }
@@ -346,6 +347,7 @@ fn over(upper: &InstanceTable, lower: &InstanceTable) -> InstanceTable {
         needs: upper.needs.clone().or_else(|| lower.needs.clone()),
         ready: upper.ready.clone().or_else(|| lower.ready.clone()),
         limits: upper.limits.or(lower.limits),
+        max_rss: upper.max_rss.or(lower.max_rss),
         on_failed: upper.on_failed.or(lower.on_failed),
     }
 }

@@ -143,6 +143,8 @@ pub struct Spec {
     pub ready: Option<Probe>,
     /// What it may use.
     pub limits: Vec<ProcessLimit>,
+    /// Resident bytes of its process beyond which it is replaced.
+    pub max_rss: Option<u64>,
     /// What happens to others when it is given up.
     pub on_failed: OnFailed,
 }

@@ -317,6 +317,25 @@ fn logs_are_merged_prefixed_and_followed() {
 }
 
 #[test]
+fn logs_are_filtered_by_age_and_text_and_raw_changes_no_byte() {
+    let (folder, _) = left_behind();
+    folder.write(
+        "st/logs/instance_1.log",
+        "2026-01-01T00:00:01Z one\n  more\n2999-01-01T00:00:03Z \u{1b}[31mthree\n",
+    );
+    let escaped = "2999-01-01T00:00:03Z \\u{1b}[31mthree\n";
+    assert_eq!(folder.ok(&["logs", "--since", "1h", "instance_1"]), format!("instance_1 | {escaped}"));
+    assert_eq!(folder.ok(&["logs", "--grep", "more", "instance_1"]), "instance_1 |   more\n");
+    assert_eq!(
+        folder.ok(&["logs", "-n", "1", "--raw", "instance_1"]),
+        "2999-01-01T00:00:03Z \u{1b}[31mthree\n"
+    );
+    let lines = folder.json(&["logs", "-n", "1", "instance_1"])["lines"].clone();
+    assert_eq!(lines[0]["id"], "instance_1");
+    folder.refused(&["logs", "--since", "soon"], 2, "is not a length of time");
+}
+
+#[test]
 fn c01_watch_draws_again_when_the_registry_changes() {
     let (folder, store) = left_behind();
     let mut child = folder.command(&["status", "--watch"]).spawn().unwrap();

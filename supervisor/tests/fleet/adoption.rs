@@ -1,9 +1,10 @@
 //! Taking a directory in which something already happened.
 
 use serde_json::json;
+use tachi::fleet::event::{How, LastWords};
 use tachi::fleet::{Event, rows};
 use tachi_shared::id::Incarnation;
-use tachi_shared::registry::{Desired, Row, Status};
+use tachi_shared::registry::{DeathKind, Desired, Row, Status};
 
 use super::scene::{Scene, began, id, process, settings, shown};
 
@@ -97,7 +98,8 @@ fn the_living_that_should_be_stopped_are_stopped() {
         let mut before = left(1);
         before[0].desired = if latched { Desired::Running } else { Desired::Stopped };
         let alive = vec![(id(1), Incarnation(1), process(1, 1))];
-        let event = Event::Began { rows: before, alive, boot_id: "boot".to_owned(), latched };
+        let event =
+            Event::Began { rows: before, alive, words: Vec::new(), boot_id: "boot".to_owned(), latched };
         assert_eq!(shown(scene.give(100, event)), ["TERM 1", "CONT 1"]);
     }
 }
@@ -108,4 +110,63 @@ fn p60_silence_from_before_the_adoption_never_counts() {
     let alive = vec![(id(1), Incarnation(1), process(1, 1))];
     scene.give(600_000, began(left(1), alive));
     scene.check("600_001 tick => \n 629_000 tick => \n 629_000 ? 1 ready");
+}
+
+/// One that is gone, and what it wrote down about its end.
+fn left_words(k: u32, incarnation: u32, how: How, requested: bool) -> LastWords {
+    LastWords {
+        id: id(k),
+        incarnation: Incarnation(incarnation),
+        how,
+        requested,
+        at: super::scene::at(50).wall,
+        last_line: Some("bye".to_owned()),
+    }
+}
+
+#[test]
+fn p15_a_death_that_nobody_saw_is_told_by_its_last_words_if_they_are_of_that_start() {
+    for (words, cause, kind) in [
+        (left_words(1, 1, How::Exit(3), false), "crash", DeathKind::Exit),
+        (left_words(1, 1, How::Signal(9), false), "external", DeathKind::Signal),
+        (left_words(1, 1, How::Signal(11), false), "crash", DeathKind::Signal),
+        (left_words(1, 1, How::Signal(15), true), "requested", DeathKind::Signal),
+        (left_words(1, 1, How::Exit(0), false), "self", DeathKind::Exit),
+        (left_words(1, 7, How::Exit(3), false), "lost", DeathKind::Lost),
+    ] {
+        let mut scene = Scene::new(&settings(1));
+        let event = Event::Began {
+            rows: left(1),
+            alive: Vec::new(),
+            words: vec![words.clone()],
+            boot_id: "boot".to_owned(),
+            latched: false,
+        };
+        assert_eq!(shown(scene.give(100, event)), ["kill 1#1"]);
+        let death = scene.row(1).last_death.unwrap();
+        assert_eq!((death.cause.as_str(), death.kind), (cause, kind), "{words:?}");
+        let of_this_start = words.incarnation.0 == 1;
+        assert_eq!(death.last_line.as_deref(), of_this_start.then_some("bye"));
+        assert_eq!(scene.recorded().iter().filter(|kind| *kind == "died").count(), 1);
+        scene.give(101, super::scene::parse(&["empty", "1#1"], 101));
+        let spawned = scene.actions.iter().any(|action| matches!(action, tachi::fleet::Action::Spawn { .. }));
+        assert!(spawned, "whatever it was, `up` starts it again: {words:?}");
+    }
+}
+
+#[test]
+fn p30_a_job_that_finished_while_nobody_watched_is_done() {
+    let mut settings = settings(1);
+    settings.specs[0].restart = tachi::settings::RestartPolicy::Job;
+    let mut scene = Scene::new(&settings);
+    let event = Event::Began {
+        rows: left(1),
+        alive: Vec::new(),
+        words: vec![left_words(1, 1, How::Exit(0), false)],
+        boot_id: "boot".to_owned(),
+        latched: false,
+    };
+    scene.give(100, event);
+    scene.check("101 empty 1#1 => release 1#1, tell 1 \n 101 ? 1 stopped");
+    assert!(scene.row(1).reason.unwrap().contains("as it should"));
 }

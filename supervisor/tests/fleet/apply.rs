@@ -184,3 +184,21 @@ fn p46_a_stop_meanwhile_wins_over_a_change() {
     );
     assert_eq!(read(&mut scene, 1005, false, Ok(settings(2))), ["reply a 1"]);
 }
+
+#[test]
+fn p46_under_the_stop_latch_rules_change_and_nobody_starts() {
+    let mut scene = Scene::running(3);
+    scene.check(
+        "1000 stop-file there => TERM 1, CONT 1, TERM 2, CONT 2, TERM 3, CONT 3
+         1001 exit 1#1 0      => kill 1#1
+         1001 exit 2#1 0      => kill 2#1
+         1001 exit 3#1 0      => kill 3#1
+         1002 empty 1#1       => release 1#1
+         1002 empty 2#1       => release 2#1
+         1002 empty 3#1       => release 3#1",
+    );
+    assert_eq!(read(&mut scene, 1003, false, Ok(changed())), ["reply a 0"]);
+    assert!(scene.fleet.get(&id(3)).is_none() && scene.fleet.get(&id(4)).is_some());
+    scene.check("2000 stop-file gone => spawn 1#2, spawn 2#2, spawn 4#1");
+    assert_eq!(scene.fleet.get(&id(2)).unwrap().spec.command, ["serve"]);
+}

@@ -139,3 +139,17 @@ fn p32_reset_touches_neither_the_running_nor_the_stopped() {
          1005 c asks reset 2  => reply c 0",
     );
 }
+
+#[test]
+fn p32_reset_clears_the_count_of_one_that_runs() {
+    let mut scene = Scene::running(1);
+    scene.check(
+        "1000 exit 1#1 1    => kill 1#1
+         1001 empty 1#1     => spawn 1#2, release 1#1, tell 1
+         1002 spawned 1#2   =>
+         1003 ready 1#2     =>",
+    );
+    assert_eq!((scene.row(1).backoff.level, scene.row(1).backoff.crashes.len()), (1, 1));
+    scene.check("1004 a asks reset 1 => reply a 0");
+    assert_eq!((scene.row(1).backoff.level, scene.row(1).backoff.crashes.len()), (0, 0));
+}

@@ -48,6 +48,7 @@ pub(crate) fn spec(k: u32) -> Spec {
         needs: Vec::new(),
         ready: None,
         limits: Vec::new(),
+        max_rss: None,
         on_failed: OnFailed::Keep,
     }
 }
@@ -80,7 +81,7 @@ pub(crate) fn process(k: u32, incarnation: u32) -> ProcessRef {
 }
 
 pub(crate) fn began(rows: Vec<Row>, alive: Vec<(InstanceId, Incarnation, ProcessRef)>) -> Event {
-    Event::Began { rows, alive, boot_id: "boot".to_owned(), latched: false }
+    Event::Began { rows, alive, words: Vec::new(), boot_id: "boot".to_owned(), latched: false }
 }
 
 pub(crate) fn command(name: &str, verb: Verb) -> Event {

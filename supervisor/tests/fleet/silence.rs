@@ -113,3 +113,55 @@ fn every_list_ends_with_the_nearest_deadline() {
     let actions = scene.give(5010, parse(&["tick"], 0)).to_vec();
     assert_eq!(actions.last(), Some(&Action::WakeAt(at(31_000).mono)), "then silence");
 }
+
+#[test]
+fn p37_the_time_to_become_ready_is_apart_from_every_rule_about_silence() {
+    let mut settings = settings(1);
+    settings.specs[0].kind = tachi_shared::registry::Kind::Command;
+    settings.specs[0].ready = Some(tachi::settings::Probe {
+        sign: tachi::settings::Sign::Log("up".to_owned()),
+        every: std::time::Duration::from_millis(200),
+        within: std::time::Duration::from_secs(3),
+    });
+    let mut scene = Scene::new(&settings);
+    scene.check(
+        "0 began       => spawn 1#1
+         100 spawned 1#1 =>
+         100 beat 1#1  =>
+         3099 tick     =>
+         3100 tick     => kill 1#1
+         3101 killed 1#1 9 => kill 1#1
+         3102 empty 1#1 => spawn 1#2, release 1#1, tell 1
+         3200 spawned 1#2 =>
+         4000 frozen 1 =>
+         9000 tick     =>
+         9500 thawed 1 =>
+         12_000 ready 1#2 =>
+         900_000 tick  =>
+         900_000 ? 1 ready",
+    );
+    assert_eq!(scene.row(1).last_death.unwrap().cause, "watchdog");
+}
+
+#[test]
+fn p41_who_uses_more_memory_than_it_may_is_asked_to_end_and_restarted_like_after_a_crash() {
+    let mut settings = settings(2);
+    settings.specs[0].max_rss = Some(100 << 20);
+    let mut scene = Scene::running_with(&settings);
+    let grown = |k: u32, incarnation: u32, bytes: u64| Event::Grown {
+        id: super::scene::id(k),
+        incarnation: tachi_shared::id::Incarnation(incarnation),
+        bytes,
+    };
+    assert_eq!(shown(scene.give(1000, grown(1, 1, 100 << 20))), [""; 0], "as much as it may");
+    assert_eq!(shown(scene.give(1001, grown(2, 1, 900 << 20))), [""; 0], "it has no limit");
+    assert_eq!(shown(scene.give(1002, grown(1, 7, 900 << 20))), [""; 0], "another start");
+    assert_eq!(shown(scene.give(1003, grown(1, 1, 101 << 20))), ["TERM 1", "CONT 1"]);
+    assert_eq!(shown(scene.give(1004, grown(1, 1, 101 << 20))), [""; 0], "once");
+    scene.check(
+        "1005 exit 1#1 0 => kill 1#1
+         1006 empty 1#1  => spawn 1#2, release 1#1, tell 1",
+    );
+    let row = scene.row(1);
+    assert_eq!((row.last_death.unwrap().cause.as_str(), row.backoff.level), ("memory", 1));
+}

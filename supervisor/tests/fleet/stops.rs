@@ -195,6 +195,7 @@ fn m10_a_latched_beginning_starts_nobody() {
     let event = tachi::fleet::Event::Began {
         rows: Vec::new(),
         alive: Vec::new(),
+        words: Vec::new(),
         boot_id: "boot".to_owned(),
         latched: true,
     };

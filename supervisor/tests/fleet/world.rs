@@ -113,7 +113,13 @@ impl World {
         let alive = self.trees.iter().filter_map(lives).collect();
         self.replies.retain(|_, count| *count > 0);
         let boot_id = "boot".to_owned();
-        self.give(Event::Began { rows: self.saved.clone(), alive, boot_id, latched: self.stop_file });
+        self.give(Event::Began {
+            rows: self.saved.clone(),
+            alive,
+            words: Vec::new(),
+            boot_id,
+            latched: self.stop_file,
+        });
     }
 
     /// One event, its actions, and the judgement.

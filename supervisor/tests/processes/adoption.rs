@@ -163,3 +163,35 @@ fn p57_who_was_frozen_under_the_last_supervisor_and_runs_now_is_not_called_froze
     stage.up_and_ready(1);
     assert_eq!(stage.pid("a"), a);
 }
+
+#[test]
+fn p15_who_ended_while_nobody_watched_is_known_by_its_holders_record() {
+    let mut stage = Stage::new(
+        "[[instances]]\nid = \"a\"\ncommand = [\"sh\", \"-c\", \"until test -e go; do sleep 0.02; done; echo the end; exit 3\"]\n\
+         [[instances]]\nid = \"j\"\nrestart = \"job\"\ncommand = [\"sh\", \"-c\", \"until test -e go; do sleep 0.02; done\"]\n",
+    );
+    let first = stage.up_and_ready(2);
+    let holders = [parent(stage.pid("a")), parent(stage.pid("j"))];
+    signal(first, "KILL");
+    stage.ended();
+    fs::write(stage.file("work/go"), "").unwrap();
+    stage.wait("both and their holders are gone", |_| holders.iter().all(|pid| !lives(*pid)).then_some(()));
+    fs::remove_file(stage.file("work/go")).unwrap();
+    stage.up();
+    let row = stage.wait("a is back", |stage| {
+        let row = stage.row("a");
+        (row["status"] == "ready" && row["incarnation"] == 2).then_some(row)
+    });
+    let death = &row["last_death"];
+    assert_eq!(
+        (&death["code"], &death["cause"], &death["last_line"]),
+        (&3.into(), &"crash".into(), &"the end".into())
+    );
+    let job = stage.row("j");
+    assert_eq!(
+        (&job["status"], &job["incarnation"]),
+        (&"stopped".into(), &1.into()),
+        "its work is done: {job}"
+    );
+    stage.ask(&["status", "--check"]);
+}

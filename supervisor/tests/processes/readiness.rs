@@ -161,3 +161,19 @@ fn p45_a_rolling_restart_goes_on_when_the_asker_has_left() {
     });
     assert_eq!(done["text"], "replaced 3 instances, one after the other");
 }
+
+#[test]
+fn p41_a_command_that_outgrows_its_memory_is_replaced_and_the_cause_is_told() {
+    let hungry = "x=$(head -c 20000000 /dev/zero | tr '\\\\0' a); while :; do sleep 0.1; done";
+    let mut stage = Stage::new(&format!(
+        "[[instances]]\nid = \"a\"\ncommand = [\"sh\", \"-c\", \"{hungry}\"]\nmax_rss = \"10MiB\"\n"
+    ));
+    stage.up();
+    let row = stage.wait("it is replaced", |stage| {
+        let row = stage.row("a");
+        (row["last_death"]["cause"] == "memory").then_some(row)
+    });
+    assert!(row["incarnation"].as_u64() >= Some(1), "{row}");
+    let told = stage.events().into_iter().find(|event| event["kind"] == "memory").unwrap();
+    assert!(told["text"].as_str().unwrap().ends_with("may use 10: it is replaced"), "{told}");
+}

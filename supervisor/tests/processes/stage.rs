@@ -105,6 +105,11 @@ impl Stage {
 
     /// Runs a verb.
     pub(crate) fn tachi(&self, arguments: &[&str]) -> Output {
+        self.verb(arguments).output().unwrap()
+    }
+
+    /// A verb, not started yet.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tachi"));
         command
             .args(arguments)
@@ -112,7 +117,7 @@ impl Stage {
             .arg(self.state())
             .current_dir(self.file("work"))
             .stdin(Stdio::null());
-        command.output().unwrap()
+        command
     }
 
     /// Runs a verb that must work.

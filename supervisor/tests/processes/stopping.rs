@@ -137,3 +137,29 @@ fn p65b_a_frozen_member_of_the_fleet_that_holds_a_lock_is_continued() {
     let state = fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
     assert!(!state.rsplit_once(')').unwrap().1.trim().starts_with('T'), "{state}");
 }
+
+#[test]
+fn m09_rows_that_a_stranger_kept_from_being_written_are_put_right_by_the_next_down() {
+    let mut stage = Stage::sleepers(&["a", "b"]);
+    stage.up_and_ready(2);
+    stage.wait_for_quiet();
+    let lock = fs::File::open(stage.state().join(".tachi/locks/registry.lock")).unwrap();
+    lock.lock().unwrap();
+    let down = stage.tachi(&["down"]);
+    let said = String::from_utf8_lossy(&down.stderr).into_owned();
+    assert!(down.status.success() && said.contains("registry.json could not say so"), "{down:?}");
+    assert_eq!(stage.ended(), Some(0));
+    assert_eq!(stage.survivors(), [""; 0]);
+    assert!(
+        stage.rows().iter().all(|row| row["status"] == "ready"),
+        "nobody could write: {:#}",
+        stage.registry()
+    );
+    drop(lock);
+    assert_eq!(stage.tachi(&["down"]).status.code(), Some(5), "there was nothing left to end");
+    for row in stage.rows() {
+        assert_eq!((&row["status"], &row["pid"]), (&"stopped".into(), &serde_json::Value::Null), "{row}");
+    }
+    assert!(stage.registry()["supervisor"]["pid"].is_null());
+    stage.up_and_ready(2);
+}

@@ -106,8 +106,16 @@ fn m09_down_and_a_later_up_work_although_the_disk_was_full() {
     stage.wait("it is replaced on a full disk", |stage| {
         stage.living_workers().into_iter().find(|(pid, id)| id == "instance_2" && *pid != victim)
     });
+    let shown = stage.tachi(&["status"]).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("no space left on the file system of"));
     stage.ask(&["down"]);
     assert!(stage.ended().is_some());
+    assert_eq!(stage.survivors(), [""; 0]);
+    let before = Instant::now();
+    let detached = stage.up_command().arg("--detach").output().unwrap();
+    assert!(before.elapsed() < Duration::from_secs(30), "it waited for what cannot come");
+    let said = String::from_utf8_lossy(&detached.stderr).into_owned();
+    assert!(detached.status.code() == Some(1) && said.contains("no space left"), "{said}");
     assert_eq!(stage.survivors(), [""; 0]);
     drop(file);
     fs::remove_file(&fill).unwrap();
@@ -135,4 +143,22 @@ fn p15_workers_survive_their_supervisor_and_are_adopted_once() {
     let kept = before.iter().filter(|worker| after.contains(worker)).count();
     assert_eq!(kept, 3, "{before:?} {after:?}");
     assert_eq!(stage.row("instance_3")["incarnation"], 2);
+}
+
+/// Soft and hard limit of open files of a process.
+fn open_files(pid: u32) -> (String, String) {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    (words[3].to_owned(), words[4].to_owned())
+}
+
+#[test]
+fn p65b_the_supervisor_raises_its_open_files_and_workers_give_them_back() {
+    let mut stage = Stage::workers(1);
+    let supervisor = stage.up_and_ready(1);
+    let (soft, hard) = open_files(std::process::id());
+    assert_eq!(open_files(supervisor), (hard.clone(), hard.clone()));
+    assert_eq!(open_files(stage.pid("instance_1")), (soft, hard));
+    stage.ask(&["down"]);
 }
