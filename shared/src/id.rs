@@ -3,10 +3,11 @@
 //! Every parse goes through one rule ([`Name`]), so no id can escape a directory, break a line or collide with a
 //! reserved word. Sequence numbers order everything; clocks never do (DESIGN §5 rule 4).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
@@ -30,12 +31,35 @@ fn check_name(what: &'static str, text: &str) -> Result<()> {
     Err(Error::InvalidName { what, value: text.to_owned(), reason })
 }
 
+/// A text that is only looked at: borrowed from what is parsed where that is possible.
+#[derive(Deserialize)]
+pub(crate) struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Word<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Read as `FromStr` reads it, without a copy in between.
+macro_rules! read_from_text {
+    ($name:ident) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+                Word::deserialize(from)?.as_str().parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $extra:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
         pub struct $name(String);
+
+        read_from_text!($name);
 
         impl $name {
             /// Parses and checks a name.
@@ -66,13 +90,6 @@ macro_rules! name_type {
             type Err = Error;
             fn from_str(text: &str) -> Result<Self> {
                 Self::new(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(text: String) -> Result<Self> {
-                Self::new(&text)
             }
         }
 
@@ -155,8 +172,7 @@ impl fmt::Display for Seq {
 }
 
 /// Who a message is for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// Exactly one instance.
     Instance(InstanceId),
@@ -193,18 +209,16 @@ impl FromStr for Recipient {
     }
 }
 
-impl TryFrom<String> for Recipient {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
+impl Serialize for Recipient {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Instance(id) => to.serialize_str(id.as_str()),
+            other => to.collect_str(other),
+        }
     }
 }
 
-impl From<Recipient> for String {
-    fn from(to: Recipient) -> Self {
-        to.to_string()
-    }
-}
+read_from_text!(Recipient);
 
 /// Which process: a pid alone is never enough, the kernel hands it out again (reference: proc(5) `starttime`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -123,6 +123,12 @@ impl Store {
         self
     }
 
+    /// The same directory with what its supervisor settles now: another one may have come.
+    #[must_use]
+    pub fn refreshed(&self) -> Self {
+        Self { dir: self.dir.clone(), limits: Limits::load(&Disk, &self.dir) }
+    }
+
     /// How much is kept, and what an append survives.
     #[must_use]
     pub fn limits(&self) -> Limits {

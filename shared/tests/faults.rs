@@ -43,13 +43,15 @@ enum Fault {
     TakenOver,
 }
 
+type Act = Box<dyn FnMut() + Send>;
+
 #[derive(Default)]
 struct Plan {
     next: Option<Fault>,
     /// The next cut fails.
     cut_fails: bool,
-    /// What somebody does just before the next cut.
-    before_cut: Option<Box<dyn FnMut() + Send>>,
+    /// What somebody else does just before the next call of a name.
+    meanwhile: Option<(&'static str, Act)>,
     /// Names of the calls that were made.
     calls: Vec<&'static str>,
 }
@@ -69,8 +71,15 @@ impl Faulty {
         self.plan.lock().unwrap().cut_fails = true;
     }
 
-    fn look_before_a_cut(&self, look: impl FnMut() + Send + 'static) {
-        self.plan.lock().unwrap().before_cut = Some(Box::new(look));
+    fn just_before(&self, call: &'static str, act: impl FnMut() + Send + 'static) {
+        self.plan.lock().unwrap().meanwhile = Some((call, Box::new(act)));
+    }
+
+    fn meanwhile(&self, call: &'static str) {
+        let due = self.plan.lock().unwrap().meanwhile.take_if(|(name, _)| *name == call);
+        if let Some((_, mut act)) = due {
+            act();
+        }
     }
 
     fn calls(&self) -> Vec<&'static str> {
@@ -122,11 +131,9 @@ impl Handle for FaultyFile {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
+        self.disk.meanwhile("truncate");
         let mut plan = self.disk.plan.lock().unwrap();
         plan.calls.push("truncate");
-        if let Some(mut look) = plan.before_cut.take() {
-            look();
-        }
         if std::mem::take(&mut plan.cut_fails) {
             return Err(io::Error::other("the disk is broken"));
         }
@@ -161,6 +168,7 @@ impl Storage for Faulty {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.meanwhile("list");
         Disk.list(dir)
     }
 
@@ -276,7 +284,7 @@ fn s05_a_line_that_was_complete_once_is_never_cut_off_and_its_number_never_given
         let saw = Arc::new(Mutex::new(Vec::new()));
         // A reader looks between the write and whatever the writer does about it.
         let seen = saw.clone();
-        place.disk.look_before_a_cut(move || seen.lock().unwrap().extend(reader.read(10).unwrap()));
+        place.disk.just_before("truncate", move || seen.lock().unwrap().extend(reader.read(10).unwrap()));
         place.disk.plan(if count == 0 { Fault::Full } else { Fault::Short(count) });
         log.append(&batch(&[2, 3]), LONG).unwrap_err();
         log.append(&batch(&[4, 5]), LONG).unwrap();
@@ -285,6 +293,30 @@ fn s05_a_line_that_was_complete_once_is_never_cut_off_and_its_number_never_given
         let saw = saw.lock().unwrap();
         assert_eq!(*saw, stored[..saw.len()], "after {count} bytes");
     }
+}
+
+#[test]
+fn s05_what_comes_between_the_last_look_and_the_switch_to_the_next_segment_is_read() {
+    let place = Place::new();
+    let mut reader = place.log().reader(Cursor::default());
+    assert_eq!(reader.read(10).unwrap().len(), 1);
+    let dir = place.dir.clone();
+    place.disk.just_before("list", move || {
+        let mut log = Log::new(Disk, &dir, Topic::Messages);
+        log.append(&batch(&[2]), LONG).unwrap();
+        log.rotate(LONG).unwrap();
+        log.append(&batch(&[3]), LONG).unwrap();
+    });
+    // Idle, it searches for a successor at some looks only.
+    let news = (0..1000).map(|_| reader.read(10).unwrap()).find(|news| !news.is_empty()).unwrap();
+    let seqs: Vec<Option<u64>> = news
+        .iter()
+        .map(|entry| match entry {
+            Entry::Record { seq, .. } => Some(seq.0),
+            Entry::Gap(_) => None,
+        })
+        .collect();
+    assert_eq!(seqs, [Some(2), Some(3)], "{news:?}");
 }
 
 #[test]

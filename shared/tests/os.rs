@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tachi_shared::Error;
 use tachi_shared::clock::Timestamp;
-use tachi_shared::os::doorbell::{Doorbell, Ring, ring};
+use tachi_shared::os::doorbell::{Bells, Doorbell, Ring, ring};
 use tachi_shared::os::place::{Sync, place, set_aside, sweep};
 use tachi_shared::os::process;
 use tachi_shared::os::watch::{Hint, Watch};
@@ -282,6 +282,29 @@ fn rings_are_told_once_each_and_nobody_listening_is_no_error() {
     assert_eq!(bell.drain().unwrap(), [Ring::Tasks]);
     drop(bell);
     ring(&path, Ring::Tasks);
+}
+
+#[test]
+fn doorbells_kept_open_reach_whoever_listens_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("instance_1");
+    let mut bells = Bells::new(dir.path().to_owned());
+    bells.ring("instance_1", Ring::Messages);
+    for again in [false, true] {
+        for round in 0..3 {
+            let bell = Doorbell::open(&path).unwrap();
+            for why in [Ring::Messages, Ring::Tasks] {
+                bells.ring("instance_1", why);
+                assert_eq!(bell.drain().unwrap(), [why], "listener {round}, doorbell made anew: {again}");
+            }
+        }
+        // Nobody listens, and the next one finds no doorbell.
+        bells.ring("instance_1", Ring::Messages);
+        std::fs::remove_file(&path).unwrap();
+    }
+    let bell = Doorbell::open(&path).unwrap();
+    (0..70_000).for_each(|_| bells.ring("instance_1", Ring::Messages));
+    assert_eq!(bell.drain().unwrap(), [Ring::Messages], "a full doorbell is no error");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::finding::Outcome;
 use super::segment::{Segment, segments};
 use super::surroundings::Surroundings;
-use super::{access, cursor, leftover, log, message, registry, snapshot, task};
+use super::{access, cursor, leftover, lock, log, message, registry, snapshot, task};
 use crate::error::Result;
 use crate::layout::{StateDir, Topic};
 use crate::log::Limits;
@@ -29,6 +29,7 @@ pub fn files<S: Storage>(storage: &S, dir: &StateDir, boot: &str) -> Result<Vec<
         each(logs, log::only_the_newest_ends_torn),
         each(logs, |segments| log::within_bounds(segments, &limits)),
         message::stored_once(&messages),
+        message::senders_in_order(&messages),
         cursor::within_the_log(storage, dir, &positions, &messages, boot),
         task::changes_were_allowed(&tasks),
         snapshot::snapshots_are_whole(storage, dir)?,
@@ -51,6 +52,7 @@ pub fn all<S: Storage>(storage: &S, dir: &StateDir) -> Result<Vec<Outcome>> {
         leftover::temporary_files(storage, dir, storage.now().wall)?,
         leftover::doorbells(storage, dir, &registry, &around)?,
         leftover::refused(storage, dir)?,
+        lock::holders_run(&around),
         access::private(dir, &around),
     ]);
     Ok(outcomes)

@@ -29,6 +29,7 @@ pub mod all;
 pub mod cursor;
 pub mod finding;
 pub mod leftover;
+pub mod lock;
 pub mod log;
 pub mod message;
 pub mod registry;

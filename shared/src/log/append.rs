@@ -41,8 +41,8 @@ struct Owed<'a, R> {
     first: Option<u64>,
 }
 
-impl<R: AsRef<str>> Owed<'_, R> {
-    fn texts(&self) -> impl Iterator<Item = &str> {
+impl<R: AsRef<[u8]>> Owed<'_, R> {
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.missing.iter().filter_map(|at| self.records.get(*at)).map(AsRef::as_ref)
     }
 
@@ -88,7 +88,7 @@ impl<'a, S: Storage> LogWriter<'a, S> {
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub fn append<R: AsRef<str>>(&mut self, records: &[R]) -> Result<Appended> {
+    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<Appended> {
         let mut owed = Owed { records, missing: (0..records.len()).collect(), first: None };
         for _ in 0..=ATTEMPTS {
             match self.attempt(&mut owed) {
@@ -102,14 +102,14 @@ impl<'a, S: Storage> LogWriter<'a, S> {
     }
 
     /// One write of what is missing; `None` = somebody wrote in between, and some of it is missing still.
-    fn attempt<R: AsRef<str>>(&mut self, owed: &mut Owed<'_, R>) -> Result<Option<Appended>> {
+    fn attempt<R: AsRef<[u8]>>(&mut self, owed: &mut Owed<'_, R>) -> Result<Option<Appended>> {
         let active = self.log.ready()?;
         let (last, before) = (active.last, active.end);
         if owed.missing.is_empty() {
             let first = Seq(owed.first.unwrap_or(last));
             return Ok(Some(Appended { first, last: Seq(last) }));
         }
-        self.log.fill_buffer(last + 1, owed.texts())?;
+        self.log.fill_buffer(last + 1, owed.lines())?;
         self.log.make_room(self.room)?;
         let written = self.log.write_buffer()?;
         self.wrote = true;
@@ -152,7 +152,7 @@ struct Written {
 
 impl<S: Storage> Log<S> {
     /// Puts the records into the buffer, numbered from `first`.
-    fn fill_buffer<'r>(&mut self, first: u64, records: impl Iterator<Item = &'r str>) -> Result<()> {
+    fn fill_buffer<'r>(&mut self, first: u64, records: impl Iterator<Item = &'r [u8]>) -> Result<()> {
         self.buffer.clear();
         for (number, record) in (first..).zip(records) {
             frame::check_number(number)?;

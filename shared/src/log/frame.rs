@@ -36,19 +36,18 @@ pub(super) enum Line {
 
 /// Appends the record as line number `seq` to `into`. `record` is a JSON object on one line, without `seq`; `false` and
 /// nothing appended if it plainly is not.
-pub(super) fn write(into: &mut Vec<u8>, seq: u64, record: &str) -> bool {
-    let Some(rest) = record.strip_prefix('{') else { return false };
-    let bytes = record.as_bytes();
-    if !rest.ends_with('}') || bytes.contains(&b'\n') || bytes.contains(&0) {
+pub(super) fn write(into: &mut Vec<u8>, seq: u64, record: &[u8]) -> bool {
+    let Some(rest) = record.strip_prefix(b"{") else { return false };
+    if !rest.ends_with(b"}") || memchr::memchr2(b'\n', 0, record).is_some() {
         return false;
     }
     into.extend_from_slice(PREFIX);
     let mut digits = [0_u8; 20];
     into.extend_from_slice(decimal(seq, &mut digits));
-    if rest.trim_start() != "}" {
+    if rest.trim_ascii_start() != b"}" {
         into.push(b',');
     }
-    into.extend_from_slice(rest.as_bytes());
+    into.extend_from_slice(rest);
     into.push(b'\n');
     true
 }
@@ -94,8 +93,9 @@ fn own_form(line: &[u8]) -> Option<u64> {
         after = tail;
     }
     let whole = matches!(after.first(), Some(b',' | b'}')) && after.len() < rest.len();
-    // Control characters are never written raw: they are a sign of torn or overwritten bytes.
-    let clean = line.last() == Some(&b'}') && !line.iter().any(|byte| *byte < 0x20);
+    // Control characters are never written raw: they are a sign of torn or overwritten bytes. Looked for without stopping at
+    // the first, which is many bytes at once.
+    let clean = line.last() == Some(&b'}') && !line.iter().fold(false, |any, byte| any | (*byte < 0x20));
     (whole && clean && seq <= SEQ_MAX).then_some(seq)
 }
 
@@ -143,9 +143,9 @@ mod tests {
     #[test]
     fn a_record_is_written_with_its_number_in_front() {
         let mut bytes = Vec::new();
-        assert!(write(&mut bytes, 1, r#"{"a":1}"#));
-        assert!(write(&mut bytes, u64::MAX, "{}"));
-        assert!(write(&mut bytes, 10, "{ }"));
+        assert!(write(&mut bytes, 1, br#"{"a":1}"#));
+        assert!(write(&mut bytes, u64::MAX, b"{}"));
+        assert!(write(&mut bytes, 10, b"{ }"));
         let text = String::from_utf8(bytes).unwrap();
         assert_eq!(text, "{\"seq\":1,\"a\":1}\n{\"seq\":18446744073709551615}\n{\"seq\":10 }\n");
         assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
@@ -155,7 +155,7 @@ mod tests {
     fn what_is_no_object_on_one_line_is_not_written() {
         for bad in ["", "[]", "{", "{\"a\":\n1}", "null", "{\"a\":1", "{\"a\":\"\0\"}"] {
             let mut bytes = Vec::new();
-            assert!(!write(&mut bytes, 1, bad), "{bad:?}");
+            assert!(!write(&mut bytes, 1, bad.as_bytes()), "{bad:?}");
             assert!(bytes.is_empty());
         }
     }
@@ -203,7 +203,7 @@ mod tests {
         fn what_was_written_is_read_back(seq in 0..=SEQ_MAX, text in "\\PC{0,40}") {
             let record = serde_json::json!({"content": text}).to_string();
             let mut bytes = Vec::new();
-            prop_assert!(write(&mut bytes, seq, &record));
+            prop_assert!(write(&mut bytes, seq, record.as_bytes()));
             prop_assert_eq!(bytes.pop(), Some(b'\n'));
             prop_assert_eq!(classify(&bytes), Line::Numbered(seq));
             prop_assert_eq!(classify_strictly(&bytes), Line::Numbered(seq));

@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Cursor;
+use super::entry::{Entry, Gap, Taker};
 use super::epoch::EPOCH_STEP;
 use super::frame::{self, Line};
 use super::segment;
@@ -15,63 +16,12 @@ use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::os::{Handle as _, OpenMode, Storage};
 
-/// Bytes taken at once at least, if there are that many.
-const CHUNK: u64 = 64 * 1024;
+/// Bytes taken at once at least, and at most unless a line is longer.
+const CHUNK: (u64, u64) = (16 * 1024, 256 * 1024);
+/// Length of most lines: so many bytes are taken for each entry that is wanted.
+const USUAL_LINE: u64 = 256;
 /// Every so many looks without news the directory is read as well, in case somebody made a segment by hand.
-const LOOKS_PER_SEARCH: u32 = 64;
-
-/// What a reader meets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// One record: its position and its line without the newline. The line has the form we write, or is JSON; a caller that
-    /// cannot parse a line in our form (bytes were changed by hand or by the disk) has to report it, not to skip it.
-    Record {
-        /// Position.
-        seq: Seq,
-        /// The line.
-        line: String,
-    },
-    /// Records that can not be delivered any more, or a line nobody can read.
-    Gap(Gap),
-}
-
-/// Something is missing between two records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gap {
-    /// Records `from..=to` are gone (retention, hand deletion).
-    Lagged {
-        /// First missing.
-        from: Seq,
-        /// Last missing.
-        to: Seq,
-    },
-    /// Sequence numbers skipped by a new epoch, or given again because the log was cut or replaced (`next` is then not above
-    /// `after`); nothing was lost that had been synced.
-    Epoch {
-        /// Last before.
-        after: Seq,
-        /// First of the new epoch.
-        next: Seq,
-    },
-    /// A line that is no JSON object; skipped, takes no sequence number.
-    Poison {
-        /// First sequence number of the segment.
-        segment: u64,
-        /// Where in the segment.
-        offset: u64,
-        /// Why.
-        reason: String,
-    },
-    /// A JSON object without `seq`, appended by hand; takes no sequence number. Whoever imports appends it anew, once.
-    Unnumbered {
-        /// First sequence number of the segment.
-        segment: u64,
-        /// Where in the segment: with `segment`, the identity of this line.
-        offset: u64,
-        /// The line.
-        line: String,
-    },
-}
+const LOOKS_PER_SEARCH: u32 = 128;
 
 /// Reads a log from a cursor on, without locks.
 pub struct LogReader<S: Storage> {
@@ -92,6 +42,8 @@ pub struct LogReader<S: Storage> {
 enum Look {
     /// Complete lines were taken.
     Taken,
+    /// All complete lines there were.
+    All,
     /// Nothing complete behind the cursor.
     Nothing,
     /// The place is lost: find it again by number.
@@ -118,15 +70,38 @@ impl<S: Storage> LogReader<S> {
     /// [`crate::Error::Io`].
     pub fn read(&mut self, max: usize) -> Result<Vec<Entry>> {
         let mut out = Vec::new();
+        self.read_each(max, &mut |entry, _| {
+            out.push(match entry {
+                Entry::Record { seq, line } => Entry::Record { seq, line: line.to_owned() },
+                Entry::Gap(gap) => Entry::Gap(gap),
+            });
+            true
+        })?;
+        Ok(out)
+    }
+
+    /// As [`LogReader::read`], without keeping anything: `each` is given every entry and the place where it begins, and tells
+    /// whether it counts. Ends when `max` counted or when there is no more.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`]; what was given before counts as taken.
+    pub fn read_each(
+        &mut self,
+        max: usize,
+        each: &mut dyn FnMut(Entry<&str>, &Cursor) -> bool,
+    ) -> Result<()> {
+        let mut taker = Taker::new(max, each);
         let mut lost = 0;
-        while out.len() < max {
-            if self.open.is_none() && !self.locate(&mut out)? {
+        while !taker.is_full() {
+            if self.open.is_none() && !self.locate(&mut taker)? {
                 break;
             }
-            match self.look(max, &mut out)? {
+            match self.look(&mut taker)? {
                 Look::Taken => {}
+                // What came since then rings again.
+                Look::All => break,
                 Look::Nothing => {
-                    if !self.advance(max, &mut out)? {
+                    if !self.advance(&mut taker)? {
                         break;
                     }
                 }
@@ -141,7 +116,7 @@ impl<S: Storage> LogReader<S> {
                 }
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Where the reader stands; persist this after handling what was read.
@@ -151,7 +126,7 @@ impl<S: Storage> LogReader<S> {
     }
 
     /// Takes complete lines from the open segment.
-    fn look(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<Look> {
+    fn look(&mut self, taker: &mut Taker<'_>) -> Result<Look> {
         let Some(file) = &self.open else { return Ok(Look::Lost) };
         let extent = file.extent().context("look at", &self.dir)?;
         let offset = self.cursor.offset;
@@ -162,14 +137,13 @@ impl<S: Storage> LogReader<S> {
             return Ok(Look::Lost);
         }
         if extent.size < offset {
-            out.push(Entry::Gap(cut(self.cursor.segment, offset, extent.size)));
+            taker.gap(cut(self.cursor.segment, offset, extent.size), &self.cursor);
             return Ok(Look::Lost);
         }
         // One byte more in front: it must be the end of the line before, else the file was changed under us.
         let behind = u64::from(offset > 0);
-        let mut length =
-            CHUNK.max(1024 * max.saturating_sub(out.len()).min(256) as u64).min(extent.size - offset)
-                + behind;
+        let wanted = USUAL_LINE.saturating_mul(taker.left() as u64).clamp(CHUNK.0, CHUNK.1);
+        let mut length = wanted.min(extent.size - offset) + behind;
         loop {
             let mut buffer = std::mem::take(&mut self.buffer);
             segment::read_into(file, &mut buffer, offset - behind, length).context("read", &self.dir)?;
@@ -185,7 +159,11 @@ impl<S: Storage> LogReader<S> {
             let look = if !whole {
                 Look::Lost
             } else if has_line {
-                self.take_lines(lines, max, out)
+                self.take_lines(lines, taker);
+                // A successor is looked for once at least: a power loss may have taken the seal.
+                let searched = !self.idle.is_multiple_of(LOOKS_PER_SEARCH);
+                let all = at_end && extent.nlink > 0 && !self.sealed && searched;
+                if all { Look::All } else { Look::Taken }
             } else if extent.nlink == 0 {
                 Look::Lost
             } else {
@@ -197,68 +175,67 @@ impl<S: Storage> LogReader<S> {
     }
 
     /// Turns lines into entries until there are `max`.
-    fn take_lines(&mut self, bytes: &[u8], max: usize, out: &mut Vec<Entry>) -> Look {
+    fn take_lines(&mut self, bytes: &[u8], taker: &mut Taker<'_>) {
         let start = self.cursor.offset;
         for (at, line) in segment::lines(bytes) {
             self.cursor.offset = start + at as u64;
             loop {
-                if out.len() >= max {
-                    return Look::Taken;
+                if taker.is_full() {
+                    return;
                 }
-                if self.take_line(line, out) {
+                if self.take_line(line, taker) {
                     break;
                 }
             }
             self.cursor.offset += line.len() as u64 + 1;
         }
-        Look::Taken
     }
 
     /// One line; `false` = a gap before it was told and it is still to be taken.
-    fn take_line(&mut self, line: &[u8], out: &mut Vec<Entry>) -> bool {
+    fn take_line(&mut self, line: &[u8], taker: &mut Taker<'_>) -> bool {
         let (segment, offset) = (self.cursor.segment, self.cursor.offset);
         self.sealed = line.is_empty();
         match frame::classify(line) {
             Line::Blank => {}
-            Line::Numbered(seq) => return self.take_record(seq, line, out),
+            Line::Numbered(seq) => return self.take_record(seq, line, taker),
             Line::Unnumbered => {
                 let line = String::from_utf8_lossy(line).into_owned();
-                out.push(Entry::Gap(Gap::Unnumbered { segment, offset, line }));
+                taker.gap(Gap::Unnumbered { segment, offset, line }, &self.cursor);
             }
-            Line::Poison(reason) => out.push(Entry::Gap(Gap::Poison { segment, offset, reason })),
+            Line::Poison(reason) => taker.gap(Gap::Poison { segment, offset, reason }, &self.cursor),
         }
         true
     }
 
     /// One numbered line: in order, after a gap, given again, or a copy.
-    fn take_record(&mut self, seq: u64, line: &[u8], out: &mut Vec<Entry>) -> bool {
+    fn take_record(&mut self, seq: u64, line: &[u8], taker: &mut Taker<'_>) -> bool {
         let (segment, offset, after) = (self.cursor.segment, self.cursor.offset, self.cursor.seq.0);
-        let poison = |reason| Entry::Gap(Gap::Poison { segment, offset, reason });
+        let poison = |reason| Gap::Poison { segment, offset, reason };
         if seq > after.saturating_add(1) {
-            out.push(Entry::Gap(gap(after, seq)));
+            taker.gap(gap(after, seq), &self.cursor);
             self.cursor.seq = Seq(seq - 1);
             return false;
         }
         if seq <= after {
             if self.reused_above.take_if(|floor| seq > *floor).is_none() {
-                out.push(poison(format!("number {seq} does not follow {after}")));
+                taker.gap(poison(format!("number {seq} does not follow {after}")), &self.cursor);
                 return true;
             }
-            out.push(Entry::Gap(Gap::Epoch { after: Seq(after), next: Seq(seq) }));
+            taker.gap(Gap::Epoch { after: Seq(after), next: Seq(seq) }, &self.cursor);
             self.cursor.seq = Seq(seq.saturating_sub(1));
             return false;
         }
         self.reused_above = None;
         self.cursor.seq = Seq(seq);
         match std::str::from_utf8(line) {
-            Ok(text) => out.push(Entry::Record { seq: Seq(seq), line: text.to_owned() }),
-            Err(error) => out.push(poison(format!("it is not UTF-8: {error}"))),
+            Ok(line) => taker.take(Entry::Record { seq: Seq(seq), line }, &self.cursor),
+            Err(error) => taker.gap(poison(format!("it is not UTF-8: {error}")), &self.cursor),
         }
         true
     }
 
     /// At the end of the open segment: goes on in the next if there is one. `false` = no news anywhere.
-    fn advance(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool> {
+    fn advance(&mut self, taker: &mut Taker<'_>) -> Result<bool> {
         if !self.sealed && !self.idle.is_multiple_of(LOOKS_PER_SEARCH) {
             self.idle = self.idle.wrapping_add(1);
             return Ok(false);
@@ -268,13 +245,13 @@ impl<S: Storage> LogReader<S> {
         let bases = segment::list(&self.storage, &self.dir)?;
         let Some(next) = bases.into_iter().find(|base| *base > current) else { return Ok(false) };
         // Records may have come between our last look and the switch; the seal is behind them.
-        while let Look::Taken = self.look(max, out)? {
-            if out.len() >= max {
+        while let Look::Taken | Look::All = self.look(taker)? {
+            if taker.is_full() {
                 return Ok(true);
             }
         }
         if next > self.cursor.seq.next().0 {
-            out.push(Entry::Gap(gap(self.cursor.seq.0, next)));
+            taker.gap(gap(self.cursor.seq.0, next), &self.cursor);
             self.cursor.seq = Seq(next - 1);
         }
         self.enter(next, 0)?;
@@ -282,7 +259,7 @@ impl<S: Storage> LogReader<S> {
     }
 
     /// Opens the segment the cursor points into and finds the place in it. `false` = there is no log yet.
-    fn locate(&mut self, out: &mut Vec<Entry>) -> Result<bool> {
+    fn locate(&mut self, taker: &mut Taker<'_>) -> Result<bool> {
         let hint = self.cursor.clone();
         if hint.segment > 0 && self.enter(hint.segment, hint.offset)? && self.next_follows()? {
             return Ok(true);
@@ -292,7 +269,7 @@ impl<S: Storage> LogReader<S> {
         let seq = hint.seq.0;
         if first > hint.seq.next().0 {
             // The segment we were in is gone: however much that is, it is not the jump of an epoch.
-            out.push(Entry::Gap(Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) }));
+            taker.gap(Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) }, &hint);
             self.cursor.seq = Seq(first - 1);
             return self.enter(first, 0);
         }
@@ -306,7 +283,7 @@ impl<S: Storage> LogReader<S> {
         self.cursor.offset = by_number;
         if base == hint.segment {
             if size < hint.offset {
-                out.push(Entry::Gap(cut(base, hint.offset, size)));
+                taker.gap(cut(base, hint.offset, size), &self.cursor);
             } else if segment::same_place(file, hint.offset, by_number, seq).context("read", &self.dir)? {
                 self.cursor.offset = hint.offset;
             }
@@ -325,7 +302,7 @@ impl<S: Storage> LogReader<S> {
         let Some(file) = &self.open else { return Ok(false) };
         let behind = u64::from(self.cursor.offset > 0);
         let mut bytes = Vec::new();
-        segment::read_into(file, &mut bytes, self.cursor.offset - behind, CHUNK)
+        segment::read_into(file, &mut bytes, self.cursor.offset - behind, CHUNK.1)
             .context("read", &self.dir)?;
         if behind == 1 && bytes.first() != Some(&b'\n') {
             return Ok(false);

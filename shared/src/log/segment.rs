@@ -60,7 +60,7 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut start = 0;
     std::iter::from_fn(move || {
         let rest = bytes.get(start..)?;
-        let length = rest.iter().position(|byte| *byte == b'\n')?;
+        let length = memchr::memchr(b'\n', rest)?;
         let line = (start, rest.get(..length)?);
         start += length + 1;
         Some(line)

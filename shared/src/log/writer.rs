@@ -22,7 +22,7 @@ use crate::os::{Disk, Handle as _, OpenMode, Storage};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// `kill -9` always; after a power loss the last second may be missing (somebody calls [`Log::sync`]).
+    /// `kill -9` always; after a power loss the last second may be missing ([`Flusher`](super::Flusher)).
     #[default]
     Interval,
     /// Power loss too: synced before it is acknowledged, after the lock was given back.
@@ -127,7 +127,7 @@ impl<S: Storage> Log<S> {
     /// [`crate::Error::Io`]; nothing is stored then.
     /// [`crate::Error::StoredInPart`]: names the records that are not stored; the others are.
     /// [`crate::Error::DurabilityUnknown`]: stored, but the sync failed.
-    pub fn append<R: AsRef<str>>(&mut self, records: &[R], wait: Duration) -> Result<Appended> {
+    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R], wait: Duration) -> Result<Appended> {
         self.locked(wait, |writer| writer.append(records))
     }
 
@@ -135,7 +135,7 @@ impl<S: Storage> Log<S> {
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub fn append_to<R: AsRef<str>>(
+    pub fn append_to<R: AsRef<[u8]>>(
         &mut self,
         room: Room,
         records: &[R],
@@ -170,11 +170,9 @@ impl<S: Storage> Log<S> {
         }
     }
 
-    /// Makes everything this object appended survive a power loss. Takes no lock.
-    ///
-    /// # Errors
-    /// [`crate::Error::DurabilityUnknown`]: the file is not trusted any more, later appends go to a new segment.
-    pub fn sync(&mut self) -> Result<()> {
+    /// Makes everything this object appended survive a power loss, once the lock was given back. After an error the file is not
+    /// trusted any more: later appends go to a new segment.
+    fn sync(&mut self) -> Result<()> {
         for (path, file) in std::mem::take(&mut self.sealed) {
             file.sync().map_err(|source| Error::DurabilityUnknown { path, source })?;
         }
@@ -190,7 +188,7 @@ impl<S: Storage> Log<S> {
     /// what it was to append itself, left by a predecessor that died before its sync, answers for it from then on.
     ///
     /// # Errors
-    /// [`crate::Error::DurabilityUnknown`], as [`Log::sync`]; [`crate::Error::Io`].
+    /// [`crate::Error::DurabilityUnknown`]: later appends go to a new segment; [`crate::Error::Io`].
     pub fn vouch(&mut self, since: Seq) -> Result<()> {
         if self.durability != Durability::Durable {
             return Ok(());

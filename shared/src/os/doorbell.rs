@@ -3,22 +3,26 @@
 //! A FIFO needs no inherited descriptor, survives the death of either side, and can be rung from a shell
 //! (`printf m > .tachi/wake/instance_1`). Rings are hints: a lost one is made good by the reader's safety poll.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 
 use super::disk::give_to_directory_owner;
 use crate::error::{Context as _, Error, Result};
 
+/// Doorbells a process keeps open for ringing: enough for a large team, far from the limit of open files.
+const KEPT_OPEN: usize = 128;
+
 /// The reading end of a FIFO doorbell, opened `O_RDWR` so that it never sees end of file.
 #[derive(Debug)]
 pub struct Doorbell {
     file: File,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl Doorbell {
@@ -61,6 +65,9 @@ impl Doorbell {
                 if !rings.contains(&ring) {
                     rings.push(ring);
                 }
+            }
+            if taken < buffer.len() {
+                return Ok(rings);
             }
         }
     }
@@ -114,10 +121,52 @@ impl Ring {
     }
 }
 
+/// Doorbells that are rung again and again, kept open: opening and closing one costs as much as ringing it.
+#[derive(Debug)]
+pub struct Bells {
+    dir: PathBuf,
+    open: HashMap<String, OwnedFd>,
+}
+
+impl Bells {
+    /// Those in `dir`; opens nothing yet.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, open: HashMap::new() }
+    }
+
+    /// Rings one, as [`ring`] does.
+    pub fn ring(&mut self, name: &str, why: Ring) {
+        if let Some(bell) = self.open.get(name) {
+            if press(bell, why) {
+                return;
+            }
+            // Its reader is gone. Another one may have made the doorbell anew.
+            self.open.remove(name);
+        }
+        if let Some(bell) = find(&self.dir.join(name))
+            && press(&bell, why)
+            && self.open.len() < KEPT_OPEN
+        {
+            self.open.insert(name.to_owned(), bell);
+        }
+    }
+}
+
 /// Rings one doorbell; nobody listening or a full pipe is not an error.
 pub fn ring(path: &Path, why: Ring) {
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    if let Ok(fd) = rustix::fs::open(path, flags, Mode::empty()) {
-        let _ = rustix::io::retry_on_intr(|| rustix::io::write(&fd, &[why.byte()]));
+    if let Some(bell) = find(path) {
+        press(&bell, why);
     }
+}
+
+/// Opens the ringing end, if somebody listens.
+fn find(path: &Path) -> Option<OwnedFd> {
+    rustix::fs::open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+/// `false` = nobody listens any more. A full pipe has rung often enough.
+fn press(bell: &OwnedFd, why: Ring) -> bool {
+    let pressed = rustix::io::retry_on_intr(|| rustix::io::write(bell, &[why.byte()]));
+    matches!(pressed, Ok(_) | Err(rustix::io::Errno::AGAIN))
 }

@@ -20,8 +20,13 @@ use super::proc_locks;
 use super::slot::{self, Slot};
 use crate::error::{Context as _, Error, Result};
 
-/// Contention of this length is waited out by short naps: the usual critical section is 50 µs.
-const NAPPING: Duration = Duration::from_millis(1);
+/// The usual holder is done within microseconds: so often it is left the processor before anybody sleeps.
+const YIELDS: u32 = 4;
+/// Contention of this length is waited out by short naps. Only then is the kernel's queue joined: it wakes all who wait in it
+/// whenever the lock is let go, and a lock that is handed from thread to thread stands idle on the way.
+const NAPPING: Duration = Duration::from_millis(10);
+/// The longest of these naps.
+const LONGEST_NAP: Duration = Duration::from_micros(500);
 /// A lock file that was moved away keeps its names; every so many takes its path is looked up, which costs as much as all the
 /// rest. A deleted or replaced one has no name left and is noticed at once.
 const TAKES_PER_LOOKUP: u32 = 64;
@@ -141,24 +146,23 @@ impl FileLock {
                     LockFile::open(path).context("open the lock", path)?
                 }
             };
-            let waited = match acquire(&file, path, &guard.slot, deadline).context("lock", path)? {
-                Acquired::AtOnce => false,
-                Acquired::AfterNaps => true,
+            match acquire(&file, path, &guard.slot, deadline).context("lock", path)? {
+                Acquired::Itself => {}
                 Acquired::ByHelper(granted) => {
                     guard.open = Some(granted);
-                    true
+                    fresh = true;
                 }
                 Acquired::Not => {
                     guard.open = Some(file);
                     return Err(timeout(proc_locks::describe(path)));
                 }
-            };
+            }
             let held = guard.open.get_or_insert(file);
-            let new = fresh || waited;
-            if if new { held.is_at(path) } else { held.is_still_at(path) } {
-                if new {
-                    held.say(purpose);
-                }
+            if fresh && held.is_at(path) {
+                held.say(purpose);
+                return Ok(guard);
+            }
+            if !fresh && held.is_still_at(path) {
                 return Ok(guard);
             }
             // Deleted or replaced while we waited: what we hold guards nothing.
@@ -182,14 +186,14 @@ impl Drop for FileLock {
 
 /// How a lock was got.
 enum Acquired {
-    AtOnce,
-    AfterNaps,
+    /// The descriptor asked with holds it.
+    Itself,
     /// The helper thread's own descriptor holds it.
     ByHelper(LockFile),
     Not,
 }
 
-/// Once at once; then short naps; then a thread that queues in the kernel, because naps alone starve under load.
+/// Once at once; then yielding; then short naps; then a thread that queues in the kernel, because naps alone starve under load.
 fn acquire(
     file: &LockFile,
     path: &Path,
@@ -197,17 +201,23 @@ fn acquire(
     deadline: Option<Instant>,
 ) -> io::Result<Acquired> {
     if file.try_exclusive()? {
-        return Ok(Acquired::AtOnce);
+        return Ok(Acquired::Itself);
     }
     let Some(deadline) = deadline else { return Ok(Acquired::Not) };
+    for _ in 0..YIELDS {
+        std::thread::yield_now();
+        if file.try_exclusive()? {
+            return Ok(Acquired::Itself);
+        }
+    }
     let nap_until = deadline.min(Instant::now() + NAPPING);
     let mut nap = Duration::from_micros(20 + u64::from(std::process::id() % 16));
     while Instant::now() < nap_until {
         std::thread::sleep(nap);
         if file.try_exclusive()? {
-            return Ok(Acquired::AfterNaps);
+            return Ok(Acquired::Itself);
         }
-        nap = nap * 3 / 2;
+        nap = (nap * 3 / 2).min(LONGEST_NAP);
     }
     match slot.await_helper(path, deadline)? {
         Some(granted) => Ok(Acquired::ByHelper(granted)),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::message::{Draft, Message};
-use super::rules::record;
+use super::rules::write_record;
 use crate::clock::Timestamp;
 use crate::error::bare;
 use crate::id::Seq;
@@ -213,7 +213,7 @@ fn draft(mut fields: Map<String, Value>, now: Timestamp) -> Result<Draft, String
     let mut draft: Draft =
         serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
     draft.metadata.extend(kept);
-    record(&draft).map_err(|error| error.to_string())?;
+    write_record(&draft, &mut Vec::new()).map_err(|error| error.to_string())?;
     Ok(draft)
 }
 

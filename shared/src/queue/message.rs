@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
-use crate::id::{InstanceId, Recipient, Role, Seq};
+use crate::id::{InstanceId, Recipient, Role, Seq, Word};
 
 /// Longest line in the queue, in bytes, newline included.
 pub const LINE_MAX: usize = 1024 * 1024;
@@ -24,8 +24,8 @@ pub struct Message {
     pub draft: Draft,
 }
 
-/// A message that has no position yet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A message that has no position yet. How it is read stands in `wire.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Draft {
     /// For whom.
     pub to: Recipient,
@@ -41,19 +41,18 @@ pub struct Draft {
     /// Text, or an object kept as it is.
     pub content: Value,
     /// Anything else the sender wants carried.
-    #[serde(default)]
     pub metadata: Map<String, Value>,
     /// Id of the message this answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
     /// Conversation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
     /// `urgent`, `normal`, `low`; orders within an uncommitted batch only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
     /// After this the message is not delivered any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// Fields we do not know.
     #[serde(flatten)]
@@ -109,8 +108,7 @@ impl Draft {
 }
 
 /// Types of message; open, so that unknown ones pass through.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// From a person.
     Human,
@@ -165,9 +163,9 @@ impl MessageKind {
     }
 }
 
-impl From<String> for MessageKind {
-    fn from(word: String) -> Self {
-        match word.as_str() {
+impl From<&str> for MessageKind {
+    fn from(word: &str) -> Self {
+        match word {
             "human" => Self::Human,
             "finding" => Self::Finding,
             "question" => Self::Question,
@@ -179,14 +177,20 @@ impl From<String> for MessageKind {
             "reply" => Self::Reply,
             "memory" => Self::Memory,
             "event" => Self::Event,
-            _ => Self::Other(word),
+            _ => Self::Other(word.to_owned()),
         }
     }
 }
 
-impl From<MessageKind> for String {
-    fn from(kind: MessageKind) -> Self {
-        kind.word().to_owned()
+impl Serialize for MessageKind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageKind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Word::deserialize(from).map(|word| Self::from(word.as_str()))
     }
 }
 

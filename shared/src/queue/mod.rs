@@ -14,9 +14,10 @@ mod spool;
 mod store;
 mod taken;
 pub mod view;
+mod wire;
 
 pub use message::{Draft, Message, MessageKind};
 pub use readers::{Reader, Verified, readers};
-pub use rules::{Priority, bells, check_kind, check_recipient, is_for_another, record};
+pub use rules::{Priority, bells, check_kind, check_recipient, is_for_another, write_record};
 pub use store::{Arrival, Inbox, Queue};
 pub use view::{Refreshed, View};

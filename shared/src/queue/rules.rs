@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::message::{DEPTH_MAX, Draft, LINE_MAX, MessageKind};
+use super::wire;
 use crate::error::{Error, Result};
 use crate::id::{InstanceId, NAME_MAX, Recipient, Role};
 use crate::registry::{Registry, near};
@@ -29,11 +30,12 @@ const RESERVED: [MessageKind; 6] = [
     MessageKind::TaskComplete,
 ];
 
-/// Turns a draft into the record that is appended: one line without `seq`, checked against the limits.
+/// Appends a draft to `into` as the record to be stored: one line without `seq`, checked against the limits. After an error
+/// what was appended is of no use.
 ///
 /// # Errors
 /// [`Error::TooLarge`] (line, depth), [`Error::InvalidName`] (type, sender, id).
-pub fn record(draft: &Draft) -> Result<String> {
+pub fn write_record(draft: &Draft, into: &mut Vec<u8>) -> Result<()> {
     check_word("message type", draft.kind.word(), NAME_MAX)?;
     check_word("message sender", &draft.from, WORD_MAX)?;
     check_word("message id", &draft.id, WORD_MAX)?;
@@ -43,25 +45,15 @@ pub fn record(draft: &Draft) -> Result<String> {
     if depth > DEPTH_MAX {
         return Err(Error::TooLarge { what: "the message", size: depth, unit: "levels", limit: DEPTH_MAX });
     }
-    let mut line = Vec::with_capacity(USUAL);
-    let written = if draft.extra.contains_key("seq") {
-        // A position is given by the log alone, whatever an imported element claimed.
-        let mut clean = draft.clone();
-        clean.extra.remove("seq");
-        serde_json::to_writer(&mut line, &clean)
-    } else {
-        serde_json::to_writer(&mut line, draft)
-    };
-    let unwritable = |error: &dyn std::fmt::Display| {
-        Error::Refused(format!("the message cannot be written as JSON: {error}"))
-    };
-    written.map_err(|error| unwritable(&error))?;
-    let line = String::from_utf8(line).map_err(|error| unwritable(&error))?;
-    let size = line.len().saturating_add(SEQ_ROOM);
+    let start = into.len();
+    into.reserve(USUAL);
+    wire::write(draft, into)
+        .map_err(|error| Error::Refused(format!("the message cannot be written as JSON: {error}")))?;
+    let size = (into.len() - start).saturating_add(SEQ_ROOM);
     if size > LINE_MAX {
         return Err(Error::TooLarge { what: "the message", size, unit: "bytes", limit: LINE_MAX });
     }
-    Ok(line)
+    Ok(())
 }
 
 fn check_word(what: &'static str, word: &str, longest: usize) -> Result<()> {

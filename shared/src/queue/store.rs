@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::message::{Draft, Message};
 use super::readers::{Reader, Verified, idle_until, readers};
-use super::rules::{Priority, bells, is_for_another, record};
+use super::rules::{Priority, bells, is_for_another, write_record};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{InstanceId, Recipient, Role, Seq};
 use crate::layout::{StateDir, Topic};
 use crate::log::{Cursor, Durability, Entry, Gap, Limits, Log, LogReader, Room, Standing, newest, slowest};
-use crate::os::doorbell::{Ring, ring};
+use crate::os::doorbell::{Bells, Ring};
 use crate::os::{Disk, Storage};
 use crate::registry::{Registry, RegistryStore};
 use crate::snapshot::Loaded;
@@ -25,13 +25,17 @@ pub struct Queue<S: Storage = Disk> {
     storage: S,
     dir: StateDir,
     log: Log<S>,
+    /// Records on their way into the log.
+    buffer: Vec<u8>,
+    bells: Bells,
 }
 
 impl<S: Storage> Queue<S> {
     /// Names the queue; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let log = Log::new(storage.clone(), dir, Topic::Messages);
-        Self { storage, dir: dir.clone(), log }
+        let bells = Bells::new(dir.doorbells());
+        Self { storage, dir: dir.clone(), log, buffer: Vec::new(), bells }
     }
 
     /// The same, with another promise about power loss.
@@ -62,10 +66,18 @@ impl<S: Storage> Queue<S> {
     /// As [`crate::log::Log::append`] ([`crate::Error::not_stored`] tells which may be sent again); [`crate::Error::QueueFull`] names the slowest reader; [`crate::Error::TooLarge`],
     /// [`crate::Error::InvalidName`].
     pub fn send(&mut self, drafts: &[Draft], wait: Duration) -> Result<Seq> {
-        let records = drafts.iter().map(record).collect::<Result<Vec<String>>>()?;
-        if records.is_empty() {
+        if drafts.is_empty() {
             return Ok(self.log.end()?.seq);
         }
+        self.buffer.clear();
+        let mut ends = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            write_record(draft, &mut self.buffer)?;
+            ends.push(self.buffer.len());
+        }
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let records: Vec<&[u8]> =
+            starts.zip(&ends).filter_map(|(start, end)| self.buffer.get(start..*end)).collect();
         let urgent = drafts.iter().all(|draft| Priority::of(draft) == Priority::Urgent);
         let room = if urgent { Room::Reserved } else { Room::Usual };
         match self.log.append_to(room, &records, wait) {
@@ -92,7 +104,7 @@ impl<S: Storage> Queue<S> {
     }
 
     /// Rings the doorbells of everybody who is to receive `drafts`.
-    pub fn wake(&self, drafts: &[Draft]) {
+    pub fn wake(&mut self, drafts: &[Draft]) {
         let to_many = |draft: &&Draft| matches!(draft.to, Recipient::Broadcast | Recipient::Role(_));
         let all = if drafts.iter().any(|draft| to_many(&draft)) {
             self.storage.list(&self.dir.doorbells()).unwrap_or_default()
@@ -104,7 +116,7 @@ impl<S: Storage> Queue<S> {
         let names: BTreeSet<&str> =
             drafts.iter().flat_map(|draft| bells(draft, registry.as_ref(), &all)).collect();
         for name in names {
-            ring(&self.dir.doorbells().join(name), Ring::Messages);
+            self.bells.ring(name, Ring::Messages);
         }
     }
 
@@ -181,7 +193,8 @@ impl<S: Storage> Queue<S> {
     pub fn inbox(&self, id: &InstanceId, role: &Role, cursor: Cursor) -> Inbox<S> {
         let (storage, verified) = (self.storage.clone(), self.dir.verified());
         let reader = self.log.reader(cursor);
-        Inbox { id: id.clone(), role: role.clone(), storage, verified, reader }
+        let owner = Owner { id: id.clone(), role: role.clone(), storage, verified };
+        Inbox { owner, reader }
     }
 
     /// Every entry behind `cursor`, for who takes in what hands appended.
@@ -197,16 +210,13 @@ impl<S: Storage> Queue<S> {
     pub fn messages(&self, cursor: Cursor, max: usize) -> Result<(Vec<Message>, Cursor)> {
         let mut reader = self.log.reader(cursor);
         let mut messages = Vec::new();
-        while messages.len() < max {
-            let entries = reader.read(CHUNK.min(max - messages.len()))?;
-            if entries.is_empty() {
-                break;
+        reader.read_each(max, &mut |entry, _| {
+            let before = messages.len();
+            if let Entry::Record { seq, line } = entry {
+                messages.extend(parse(seq, line).ok());
             }
-            messages.extend(entries.iter().filter_map(|entry| match entry {
-                Entry::Record { seq, line } => parse(*seq, line).ok(),
-                Entry::Gap(_) => None,
-            }));
-        }
+            messages.len() > before
+        })?;
         Ok((messages, reader.cursor().clone()))
     }
 
@@ -229,11 +239,16 @@ impl<S: Storage> Queue<S> {
 
 /// One reader's view of the queue.
 pub struct Inbox<S: Storage = Disk> {
+    owner: Owner<S>,
+    reader: LogReader<S>,
+}
+
+/// Whose inbox it is.
+struct Owner<S> {
     id: InstanceId,
     role: Role,
     storage: S,
     verified: PathBuf,
-    reader: LogReader<S>,
 }
 
 /// What arrives in an inbox.
@@ -243,8 +258,7 @@ pub enum Arrival {
     Message(Box<Message>),
     /// A message for this reader that came too late to be of use: counted, not handled.
     Expired(Box<Message>),
-    /// Something could not be delivered: counted, never silent. For a line that is no message the place is that of the
-    /// end of the batch it was read in; the reason names its position.
+    /// Something could not be delivered: counted, never silent.
     Gap(Gap),
 }
 
@@ -256,14 +270,14 @@ impl<S: Storage> Inbox<S> {
     /// [`crate::Error::Io`].
     pub fn take(&mut self, max: usize, now: Timestamp) -> Result<Vec<Arrival>> {
         let mut arrivals = Vec::new();
-        while arrivals.len() < max {
-            // Never more than what still fits: whatever is read counts as taken.
-            let entries = self.reader.read(max - arrivals.len())?;
-            if entries.is_empty() {
-                break;
-            }
-            arrivals.extend(entries.into_iter().filter_map(|entry| self.arrival(entry, now)));
-        }
+        let owner = &self.owner;
+        // Never more than what fits: whatever is read counts as taken.
+        self.reader.read_each(max, &mut |entry, at| {
+            let arrival = owner.arrival(entry, at, now);
+            let counts = arrival.is_some();
+            arrivals.extend(arrival);
+            counts
+        })?;
         arrivals.sort_by_key(|arrival| match arrival {
             Arrival::Message(message) => Priority::of(&message.draft),
             Arrival::Expired(_) | Arrival::Gap(_) => Priority::Normal,
@@ -276,7 +290,9 @@ impl<S: Storage> Inbox<S> {
     pub fn cursor(&self) -> &Cursor {
         self.reader.cursor()
     }
+}
 
+impl<S: Storage> Owner<S> {
     /// What was missed for certain: up to the verified position nothing was for us.
     fn missed(&self, from: Seq, to: Seq) -> Option<Gap> {
         let verified = Verified::read(&self.storage, &self.verified).of(&self.id);
@@ -284,16 +300,17 @@ impl<S: Storage> Inbox<S> {
         (from <= to).then_some(Gap::Lagged { from, to })
     }
 
-    fn arrival(&self, entry: Entry, now: Timestamp) -> Option<Arrival> {
+    /// What an entry that begins at `at` is to us.
+    fn arrival(&self, entry: Entry<&str>, at: &Cursor, now: Timestamp) -> Option<Arrival> {
         let (seq, line) = match entry {
             // Not lost: the keeper of the view appends it anew, with a position.
             Entry::Gap(Gap::Unnumbered { .. }) => return None,
             Entry::Gap(Gap::Lagged { from, to }) => return self.missed(from, to).map(Arrival::Gap),
             Entry::Gap(gap) => return Some(Arrival::Gap(gap)),
-            Entry::Record { line, .. } if is_for_another(&line, &self.id, &self.role) => return None,
+            Entry::Record { line, .. } if is_for_another(line, &self.id, &self.role) => return None,
             Entry::Record { seq, line } => (seq, line),
         };
-        match parse(seq, &line) {
+        match parse(seq, line) {
             Ok(message) => {
                 let draft = &message.draft;
                 if !draft.is_for(&self.id, &self.role) {
@@ -304,10 +321,8 @@ impl<S: Storage> Inbox<S> {
                 Some(if expired { Arrival::Expired(message) } else { Arrival::Message(message) })
             }
             Err(error) => {
-                let cursor = self.reader.cursor();
-                let (segment, offset) = (cursor.segment, cursor.offset);
                 let reason = format!("record {seq} is no message: {error}");
-                Some(Arrival::Gap(Gap::Poison { segment, offset, reason }))
+                Some(Arrival::Gap(Gap::Poison { segment: at.segment, offset: at.offset, reason }))
             }
         }
     }
@@ -315,7 +330,5 @@ impl<S: Storage> Inbox<S> {
 
 /// A line as a message; its position is the log's, whatever the line says.
 pub(super) fn parse(seq: Seq, line: &str) -> serde_json::Result<Message> {
-    let mut draft: Draft = serde_json::from_str(line)?;
-    draft.extra.remove("seq");
-    Ok(Message { seq, draft })
+    serde_json::from_str(line).map(|draft| Message { seq, draft })
 }

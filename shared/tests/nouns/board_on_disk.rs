@@ -47,7 +47,7 @@ fn done(task: &TaskId, fence: Seq, by: &str) -> Change {
 fn events(dir: &StateDir) -> Vec<(Seq, TaskEvent)> {
     let log: Log = Log::new(Disk, dir, Topic::Tasks);
     let entries = log.reader(Cursor::default()).read(usize::MAX).unwrap();
-    let event = |entry| match entry {
+    let event = |entry: Entry| match entry {
         Entry::Record { seq, line } => (seq, serde_json::from_str(&line).unwrap()),
         Entry::Gap(gap) => panic!("{gap:?}"),
     };

@@ -144,33 +144,6 @@ fn s14_an_edit_that_crosses_a_write_is_taken_over() {
 }
 
 #[test]
-fn s14_an_edit_in_place_that_is_half_written_when_a_write_replaces_the_file_is_taken_over() {
-    let (_temp, dir) = state();
-    add(&dir, "a");
-    let mut edited = json_of(&dir.memory());
-    edited["facts"]["k"] = "in place".into();
-    let text = serde_json::to_string(&edited).unwrap();
-    let mut editor = None;
-    MemoryStore::new(Disk, &dir)
-        .update(WAIT, |_| {
-            use std::io::Write as _;
-            let (first, second) = text.split_at(20);
-            let mut file = fs::File::create(dir.memory()).unwrap();
-            file.write_all(first.as_bytes()).unwrap();
-            let second = second.to_owned();
-            editor = Some(std::thread::spawn(move || {
-                std::thread::park_timeout(Duration::from_millis(20));
-                file.write_all(second.as_bytes()).unwrap();
-            }));
-            Ok(())
-        })
-        .unwrap();
-    editor.unwrap().join().unwrap();
-    assert_eq!(json_of(&dir.memory())["facts"]["k"], "in place");
-    assert_eq!(rejected(&dir), [""; 0]);
-}
-
-#[test]
 fn s13_what_crosses_a_write_and_never_becomes_whole_is_set_aside() {
     let (_temp, dir) = state();
     add(&dir, "a");

@@ -1,24 +1,20 @@
 //! Every lock of the store: freed by the death of its holder, and taken in one order.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::io::{self, BufRead as _, BufReader};
-use std::path::Path;
+use std::io::{BufRead as _, BufReader};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tachi_shared::Result;
-use tachi_shared::clock::{Now, now};
+use tachi_shared::clock::now;
 use tachi_shared::event::EventLog;
 use tachi_shared::id::{Incarnation, TaskId};
 use tachi_shared::layout::StateDir;
 use tachi_shared::memory::MemoryStore;
-use tachi_shared::os::disk::DiskFile;
-use tachi_shared::os::{AliveLock, Disk, FileLock, OpenMode, Stat, Storage};
+use tachi_shared::os::{AliveLock, FileLock};
 use tachi_shared::queue::{Queue, View};
 use tachi_shared::registry::RegistryStore;
 use tachi_shared::task::{Change, NewTask, TaskStore};
 
+use crate::noting::{Noting, pairs};
 use crate::place::{Ended, WAIT, given, id, message, process, state};
 
 /// Who holds one of these may take one further right, and nothing else.
@@ -44,7 +40,7 @@ fn s12_s17_s23_3_the_death_of_its_holder_frees_every_lock_within_a_second() {
     let mut child = process(&[], "locks::process_that_holds_every_lock", dir.root()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut holder = Ended(child);
-    assert!(lines.map_while(std::result::Result::ok).any(|line| line.contains("holding")));
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("holding")));
     for name in ORDER {
         let busy = FileLock::take(&dir.lock(name), "test", Duration::ZERO);
         assert!(matches!(busy, Err(tachi_shared::Error::LockTimeout { .. })), "{name} is not held");
@@ -58,78 +54,6 @@ fn s12_s17_s23_3_the_death_of_its_holder_frees_every_lock_within_a_second() {
     }
     assert!(!AliveLock::is_held(&dir.alive(&id("held"))));
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-}
-
-thread_local! {
-    static HELD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    static PAIRS: RefCell<BTreeSet<(String, String)>> = const { RefCell::new(BTreeSet::new()) };
-}
-
-/// The real disk that notes which lock is taken while which others are held.
-#[derive(Clone)]
-struct Noting;
-
-struct Noted {
-    name: String,
-    _lock: FileLock,
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        HELD.with_borrow_mut(|held| held.retain(|name| *name != self.name));
-    }
-}
-
-impl Storage for Noting {
-    type File = DiskFile;
-    type Lock = Noted;
-
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<DiskFile> {
-        Disk.open(path, mode)
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        Disk.stat(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        Disk.list(dir)
-    }
-    fn make_dir(&self, path: &Path) -> io::Result<()> {
-        Disk.make_dir(path)
-    }
-    fn keep_access(&self, like: &Path, path: &Path) -> io::Result<()> {
-        Disk.keep_access(like, path)
-    }
-    fn touch(&self, path: &Path) -> io::Result<()> {
-        Disk.touch(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
-        Disk.exchange(a, b)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Disk.remove(path)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Disk.sync_dir(dir)
-    }
-    fn now(&self) -> Now {
-        Disk.now()
-    }
-    fn pause(&self, time: Duration) {
-        Disk.pause(time);
-    }
-    fn lock(&self, path: &Path, purpose: &str, wait: Duration) -> Result<Noted> {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        HELD.with_borrow_mut(|held| {
-            PAIRS.with_borrow_mut(|pairs| {
-                pairs.extend(held.iter().map(|outer| (outer.clone(), name.clone())));
-            });
-            held.push(name.clone());
-        });
-        Ok(Noted { _lock: Disk.lock(path, purpose, wait)?, name })
-    }
 }
 
 #[test]
@@ -170,7 +94,7 @@ fn s12_locks_are_taken_in_one_order_so_that_nobody_waits_in_a_circle() {
             .unwrap();
     EventLog::new(Noting, dir).record(&[event], WAIT).unwrap();
     let place = |name: &String| ORDER.iter().position(|known| known == name);
-    let pairs = PAIRS.with_borrow(Clone::clone);
+    let pairs = pairs();
     assert!(pairs.contains(&("view".to_owned(), "messages".to_owned())), "nothing was noted: {pairs:?}");
     for (outer, inner) in &pairs {
         assert!(

@@ -21,6 +21,7 @@ mod hands;
 mod interrupted;
 mod leftovers;
 mod locks;
+mod noting;
 mod paths;
 mod place;
 mod race;

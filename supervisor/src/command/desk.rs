@@ -158,6 +158,11 @@ impl Desk {
             Error::Store(tachi_shared::Error::Rejected { line, column, reason, .. }) => {
                 (format!("{}:{line}:{column}: {reason}", kept.display()), exit::FAILED)
             }
+            Error::Store(tachi_shared::Error::NewerSchema { found, supported, .. }) => {
+                let message =
+                    format!("{} has schema {found}, this program knows up to {supported}", kept.display());
+                (message, exit::FAILED)
+            }
             other => (format!("{other}; what you wrote is kept as {}", kept.display()), other.exit_code()),
         };
         let original = self.original.display();

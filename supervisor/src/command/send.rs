@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends one message.
 pub(super) fn run(context: &Context, args: &Send) -> Result<u8> {
-    let kind = MessageKind::from(args.kind.clone());
+    let kind = MessageKind::from(args.kind.as_str());
     check_kind(&kind)?;
     let to: Recipient = args.to.parse()?;
     let store = context.store()?;

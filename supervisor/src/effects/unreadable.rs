@@ -9,7 +9,7 @@ use std::time::Duration;
 use tachi_shared::clock::Timestamp;
 use tachi_shared::id::Seq;
 use tachi_shared::layout::Topic;
-use tachi_shared::log::{Cursor, DeadLetter, Entry, Gap, Log, LogReader, dead_letter};
+use tachi_shared::log::{Cursor, DeadLetter, Entry, Gap, Log, dead_letter};
 use tachi_shared::os::{Disk, Handle as _, OpenMode, Storage as _};
 use tachi_shared::store::Store;
 
@@ -28,7 +28,8 @@ type Place = (String, u64, u64);
 /// The reader of all logs.
 pub(super) struct Unreadable {
     store: Store,
-    readers: Vec<(Topic, LogReader<Disk>)>,
+    /// How far each log was read. Only that: a reader would keep a segment open between two looks.
+    places: [(Topic, Cursor); 3],
     listed: BTreeSet<Place>,
     /// Found and not listed yet.
     found: Vec<DeadLetter>,
@@ -40,20 +41,20 @@ impl Unreadable {
         let listed = dead_letter::all(&Disk, store.dir()).unwrap_or_default();
         let listed =
             listed.into_iter().filter_map(|letter| Some((letter.topic, letter.segment?, letter.offset?)));
-        let readers = [Topic::Messages, Topic::Tasks, Topic::Events].map(|topic| {
-            let log = Log::new(Disk, store.dir(), topic);
-            let end = log.end().map_or(0, |end| end.seq.0);
-            let cursor = Cursor { seq: Seq(end.saturating_sub(FAR_BACK)), ..Cursor::default() };
-            (topic, log.reader(cursor))
+        let places = [Topic::Messages, Topic::Tasks, Topic::Events].map(|topic| {
+            let end = Log::new(Disk, store.dir(), topic).end().map_or(0, |end| end.seq.0);
+            (topic, Cursor { seq: Seq(end.saturating_sub(FAR_BACK)), ..Cursor::default() })
         });
-        Self { listed: listed.collect(), readers: readers.into(), found: Vec::new(), store: store.clone() }
+        Self { listed: listed.collect(), places, found: Vec::new(), store: store.clone() }
     }
 
     /// Reads on; what is new, as sentences.
     pub(super) fn look(&mut self, now: Timestamp) -> tachi_shared::Result<Vec<String>> {
-        for (topic, reader) in &mut self.readers {
+        for (topic, cursor) in &mut self.places {
+            let mut reader = Log::new(Disk, self.store.dir(), *topic).reader(cursor.clone());
             loop {
                 let entries = reader.read(CHUNK)?;
+                *cursor = reader.cursor().clone();
                 if entries.is_empty() {
                     break;
                 }

@@ -370,3 +370,34 @@ fn s19_a_log_beyond_its_bound_is_named() {
     let line = patient.has("00000000000000000001.jsonl: the log has ");
     assert!(line.contains("its bound is 100") && line.contains("next: start the fleet"), "{line}");
 }
+
+#[test]
+fn s05_messages_of_one_sender_out_of_order_are_named() {
+    let patient = Patient::new();
+    patient.store.queue().send(&[draft(5), draft(4)], WAIT).unwrap();
+    patient.has("00000000000000000001.jsonl:5: message instance_1.1.4 stands behind instance_1.1.5");
+}
+
+#[test]
+fn s12_a_lock_whose_holder_is_stopped_is_named_with_the_command_that_continues_it() {
+    let patient = Patient::new();
+    let lock = patient.path(".tachi/locks/messages.lock");
+    let mut holder = std::process::Command::new("flock")
+        .arg("--no-fork")
+        .arg(&lock)
+        .args(["sh", "-c", "kill -STOP $$"])
+        .spawn()
+        .unwrap();
+    let stat = format!("/proc/{}/stat", holder.id());
+    let is_stopped = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !is_stopped() {
+        assert!(std::time::Instant::now() < deadline, "it is not stopped");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let line = patient.has(&format!("messages.lock: it is held by pid {}, which is stopped", holder.id()));
+    assert!(line.contains(&format!("next: continue it: kill -CONT {}", holder.id())), "{line}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    patient.is_well();
+}

@@ -355,3 +355,24 @@ fn s13_at_a_terminal_the_person_is_asked_and_may_edit_again() {
     assert_eq!(kept(&folder).len(), 1, "what was given up is kept");
     assert!(is_tidy(&folder));
 }
+
+#[test]
+fn s14_ctrl_c_belongs_to_the_editor_and_does_not_end_the_edit() {
+    let folder = known();
+    folder.write("editor.sh", ": > here; read -r _ < tick; sed -i '/fact/ s/: 1/: 6/' \"$1\"");
+    let fifo = folder.path().join("tick");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut tick = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    let child = folder.command(&["edit", "memory"]).env("EDITOR", "sh ./editor.sh").spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let is_listening = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&blocked, 16).unwrap() & 2 != 0
+    };
+    wait_until("the editor is open", || folder.path().join("here").exists() && is_listening());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    tick.write_all(b"\n").unwrap();
+    let run = said(&child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.out.as_str()), (0, "fact fact changed\n"), "{}", run.err);
+}

@@ -54,6 +54,7 @@ fn c01_wrong_words_and_flags_are_refused_with_one_line_and_a_way_out() {
         (vec!["stop", "a", "--timeout", "soon"], "\"soon\" is not a length of time such as"),
         (vec!["kill", "-s", "KILLL", "a"], "\"KILLL\" is no signal; next: for example TERM"),
         (vec!["status", "--color", "sometimes"], "invalid value 'sometimes' for '--color <WHEN>'"),
+        (vec!["edit", "queue"], "invalid value 'queue' for '<WHAT>'"),
         (vec!["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>'"),
     ] {
         folder.refused(&args, 2, expected);

@@ -22,6 +22,7 @@ mod leftovers;
 mod manager;
 mod places;
 mod readiness;
+mod room;
 mod stage;
 mod stopping;
 mod storm;

@@ -158,7 +158,7 @@ impl Hands {
         let since = turn.file.inbox.clone().unwrap_or_default();
         match self.postman.send(&mut self.queue, &turn.file.outbox, again, &since) {
             Ok(()) => {
-                wake(&self.queue, &turn.file.outbox);
+                wake(&mut self.queue, &turn.file.outbox);
                 Event::Sent
             }
             Err(error) => Event::Unsent(error.to_string()),
@@ -166,9 +166,24 @@ impl Hands {
     }
 
     fn read_control(&mut self, turn: &Turn) -> Option<Event> {
+        self.heed_limits();
         let registry = self.team.registry()?;
         let row = registry.row(&turn.who.me.id)?;
         Some(Event::Control { paused: row.desired == Desired::Paused })
+    }
+
+    /// A supervisor that adopts us may have settled other limits than the one that started us.
+    fn heed_limits(&mut self) {
+        let settled = self.store.refreshed();
+        let settled = match self.settings.durability {
+            Some(durability) => settled.with_durability(durability),
+            None => settled,
+        };
+        if settled.limits() != self.store.limits() {
+            self.queue = settled.queue();
+            self.renewals = None;
+            self.store = settled;
+        }
     }
 
     /// While a supervisor lives it alone writes the rows of what it started.

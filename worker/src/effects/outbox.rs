@@ -45,7 +45,7 @@ impl Postman {
 }
 
 /// Rings every recipient. Presence wakes nobody: it is read along with the next thing that does.
-pub(super) fn wake(queue: &Queue, drafts: &[Draft]) {
+pub(super) fn wake(queue: &mut Queue, drafts: &[Draft]) {
     let waking: Vec<Draft> =
         drafts.iter().filter(|draft| draft.kind != MessageKind::Presence).cloned().collect();
     if !waking.is_empty() {

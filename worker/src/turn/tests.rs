@@ -8,13 +8,14 @@ use tachi_shared::clock::{Mono, Now, Timestamp};
 use tachi_shared::id::{Incarnation, InstanceId, Recipient, Role, Seq, TaskId};
 use tachi_shared::instance::{Hook, InstanceState};
 use tachi_shared::log::{Cursor, Gap};
+use tachi_shared::memory::EntryKind;
 use tachi_shared::queue::{Arrival, Draft, Message, MessageKind};
 
 use super::action::{Action, PlanEnd, Reason, Step, Work};
 use super::event::{Event, HookFate, Look, Settlement};
 use super::state::{Guard, Identity, Phase, Turn};
 use super::{inbox, next};
-use crate::backend::builtin::{Duty, Outcome, Peer, Say};
+use crate::backend::builtin::{Duty, Outcome, Peer, Remember, Say};
 use crate::settings::OrphanRule;
 
 fn at(seconds: u64) -> Now {
@@ -199,6 +200,20 @@ fn what_is_said_about_a_task_is_said_once_wherever_the_teller_is_killed() {
 }
 
 #[test]
+fn s30_what_was_remembered_is_told_once_the_board_knows_and_makes_nobody_think() {
+    let mut turn = working();
+    let entry = Remember { kind: EntryKind::Finding, id: "hotspot-1".to_owned(), content: "x".to_owned() };
+    let done =
+        Outcome::Done { result: Value::from(1), changes: Vec::new(), say: Vec::new(), remember: vec![entry] };
+    check(&mut turn, Event::Ended(done), at(2), "commit settle");
+    assert!(turn.file.outbox.is_empty(), "told before it was remembered");
+    next(&mut turn, Event::Settled(Settlement::Recorded), at(2));
+    let told: Vec<_> = turn.file.outbox.iter().map(|draft| (draft.kind.word(), draft.text())).collect();
+    assert_eq!(told, [("memory", "finding hotspot-1".into())]);
+    assert!(!turn.file.outbox[0].kind.causes_think());
+}
+
+#[test]
 fn an_outcome_whose_claim_was_lost_counts_for_nothing_and_is_not_announced() {
     let mut turn = working();
     next(&mut turn, Event::Ended(said("t is done")), at(2));
@@ -237,7 +252,7 @@ fn b07b_only_a_human_message_or_a_question_is_answered() {
         "?",
     ] {
         let mut turn = resting();
-        let event = arrived(vec![arrival(1, "b", "a", MessageKind::from(kind.to_owned()))], 1);
+        let event = arrived(vec![arrival(1, "b", "a", MessageKind::from(kind))], 1);
         check(&mut turn, event, at(1), "");
         assert_eq!(turn.file.inbox.as_ref().unwrap().seq, Seq(1));
         check(&mut turn, Event::Tick, at(2), "read look");

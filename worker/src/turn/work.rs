@@ -14,7 +14,7 @@ use super::action::{Action, Plan, PlanEnd, Step, Work};
 use super::event::{HookFate, Look, Settlement};
 use super::next::{proceed, rest};
 use super::state::{LOST_CLAIMS_MAX, Phase, Turn, WORK_SILENCE};
-use crate::backend::builtin::{Duty, Outcome, Say};
+use crate::backend::builtin::{Duty, Outcome, Remember, Say};
 
 /// A state file costs a sync: progress is not shown more often.
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
@@ -138,7 +138,8 @@ pub(super) fn ended(turn: &mut Turn, out: &mut Vec<Action>, outcome: Outcome, no
             turn.surveyed |= turn.file.hook.is_none();
             PlanEnd::Failed(reason)
         }
-        Outcome::Done { result, changes, say, remember } => {
+        Outcome::Done { result, changes, mut say, remember } => {
+            say.extend(remember.iter().map(Remember::news));
             plan_words(turn, out, say, now);
             PlanEnd::Done { result, changes, remember }
         }

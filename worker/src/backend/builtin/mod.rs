@@ -111,3 +111,11 @@ pub struct Remember {
     /// Text.
     pub content: String,
 }
+
+impl Remember {
+    /// What the team hears of it once it is remembered: every change of the memory is on the queue, too. It makes nobody think.
+    #[must_use]
+    pub fn news(&self) -> Say {
+        Say { kind: MessageKind::Memory, text: format!("{} {}", self.kind.word(), self.id) }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a reader meets, and who takes it.
+
+use super::Cursor;
+use crate::id::Seq;
+
+/// What a reader meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry<L = String> {
+    /// One record: its position and its line without the newline. The line has the form we write, or is JSON; a caller that
+    /// cannot parse a line in our form (bytes were changed by hand or by the disk) has to report it, not to skip it.
+    Record {
+        /// Position.
+        seq: Seq,
+        /// The line.
+        line: L,
+    },
+    /// Records that can not be delivered any more, or a line nobody can read.
+    Gap(Gap),
+}
+
+/// Something is missing between two records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gap {
+    /// Records `from..=to` are gone (retention, hand deletion).
+    Lagged {
+        /// First missing.
+        from: Seq,
+        /// Last missing.
+        to: Seq,
+    },
+    /// Sequence numbers skipped by a new epoch, or given again because the log was cut or replaced (`next` is then not above
+    /// `after`); nothing was lost that had been synced.
+    Epoch {
+        /// Last before.
+        after: Seq,
+        /// First of the new epoch.
+        next: Seq,
+    },
+    /// A line that is no JSON object; skipped, takes no sequence number.
+    Poison {
+        /// First sequence number of the segment.
+        segment: u64,
+        /// Where in the segment.
+        offset: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A JSON object without `seq`, appended by hand; takes no sequence number. Whoever imports appends it anew, once.
+    Unnumbered {
+        /// First sequence number of the segment.
+        segment: u64,
+        /// Where in the segment: with `segment`, the identity of this line.
+        offset: u64,
+        /// The line.
+        line: String,
+    },
+}
+
+/// Who takes what is read, entry by entry.
+pub(super) struct Taker<'a> {
+    max: usize,
+    /// Entries that counted.
+    counted: usize,
+    each: &'a mut dyn FnMut(Entry<&str>, &Cursor) -> bool,
+}
+
+impl<'a> Taker<'a> {
+    pub(super) fn new(max: usize, each: &'a mut dyn FnMut(Entry<&str>, &Cursor) -> bool) -> Self {
+        Self { max, counted: 0, each }
+    }
+
+    /// So many may still come.
+    pub(super) fn left(&self) -> usize {
+        self.max.saturating_sub(self.counted)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// Hands over one entry; `at` is where it begins.
+    pub(super) fn take(&mut self, entry: Entry<&str>, at: &Cursor) {
+        self.counted += usize::from((self.each)(entry, at));
+    }
+
+    pub(super) fn gap(&mut self, gap: Gap, at: &Cursor) {
+        self.take(Entry::Gap(gap), at);
+    }
+}
