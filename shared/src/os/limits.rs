@@ -1,6 +1,7 @@
 //! What one process may use (`setrlimit`), told to it through its environment and taken over by itself after exec, so that
 //! whoever starts it needs no code between fork and exec.
 //!
+//! An instance also offers itself to the kernel before the supervisor when memory runs out: who restarts the others goes last.
 //! The number of open files is raised in the supervisor, which needs many; children get back what the supervisor was given.
 
 use std::fmt;
@@ -12,6 +13,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub const OPEN_FILES: &str = "TACHI_NOFILE";
 /// Variable with the configured limits.
 pub const LIMITS: &str = "TACHI_LIMITS";
+
+/// How much likelier than the supervisor an instance is to be killed when memory runs out,
+const OOM_MORE: i32 = 200;
+/// and the most there is.
+const OOM_MOST: i32 = 1000;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +76,7 @@ pub fn text(limits: &[ProcessLimit]) -> String {
 #[must_use]
 pub fn take_over() -> Vec<String> {
     let text = |name: &str| std::env::var(name).unwrap_or_default();
+    offer_to_the_oom_killer();
     if let Ok(limit) = text(OPEN_FILES).parse::<u64>() {
         // Lowering is always allowed; if not, it runs with more.
         let maximum = getrlimit(Resource::Nofile).maximum;
@@ -80,6 +87,14 @@ pub fn take_over() -> Vec<String> {
     wanted
         .filter_map(|limit| limit.set().err().map(|e| format!("the limit {limit} cannot be set: {e}")))
         .collect()
+}
+
+/// Raising needs no privilege; where it is refused all the same, the kernel chooses by size alone.
+fn offer_to_the_oom_killer() {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let now = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    let wanted = now.map(|now| (now + OOM_MORE).min(OOM_MOST));
+    let _ = wanted.map(|wanted| std::fs::write(FILE, wanted.to_string()));
 }
 
 impl ProcessLimit {

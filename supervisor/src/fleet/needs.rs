@@ -23,7 +23,7 @@ impl Fleet {
     }
 
     fn needs(&self, instance: &Instance, other: &InstanceId) -> bool {
-        !instance.spec.needs.is_empty() && self.needed(instance).any(|needed| needed.spec.id == *other)
+        self.needed(instance).any(|needed| needed.spec.id == *other)
     }
 
     /// Why this one cannot start yet; who will not come by itself is named first.
@@ -54,7 +54,11 @@ impl Fleet {
     /// Who still lives, is to end as well, and needs this one.
     fn before(&self, id: &InstanceId) -> Option<&InstanceId> {
         let ends_first = |other: &Instance| {
-            other.occupied() && !self.wants_up(other) && other.spec.id != *id && self.needs(other, id)
+            !other.spec.needs.is_empty()
+                && other.occupied()
+                && !self.wants_up(other)
+                && other.spec.id != *id
+                && self.needs(other, id)
         };
         self.instances.iter().find(|(_, other)| ends_first(other)).map(|(other, _)| other)
     }

@@ -89,7 +89,11 @@ fn p41_limits_hold_for_the_command_and_our_own_words_are_not_for_it() {
          limits = { nofile = 77, core = \"0B\", as = \"512MiB\" }\n\
          [[instances]]\nid = \"b\"\ncommand = [\"sh\", \"-c\", \"ulimit -n > n2; exec sleep TOKEN\"]\n",
     );
-    stage.up_and_ready(2);
+    let supervisor = stage.up_and_ready(2);
+    let score = |pid: u32| -> i32 {
+        fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap().trim().parse().unwrap()
+    };
+    assert!(score(stage.pid("a")) > score(supervisor), "who restarts the others goes last");
     let read = |name: &str| {
         stage.wait("it has written", |stage| {
             let text = fs::read_to_string(stage.file(&format!("work/{name}"))).ok()?;
