@@ -366,9 +366,10 @@ fn cut(segment: u64, from: u64, to: u64) -> Gap {
     Gap::Poison { segment, offset: to, reason: format!("the segment was cut from {from} to {to} bytes") }
 }
 
-/// What lies between the last record taken and the next one there is.
+/// What lies between the last record taken and the next one there is. A reader may have taken records that a power loss took
+/// from the log, far fewer than an epoch skips: by so many the jump is shorter for it.
 fn gap(after: u64, next: u64) -> Gap {
-    if next - after > EPOCH_STEP {
+    if next - after > EPOCH_STEP / 2 {
         Gap::Epoch { after: Seq(after), next: Seq(next) }
     } else {
         Gap::Lagged { from: Seq(after + 1), to: Seq(next - 1) }

@@ -16,6 +16,9 @@ use crate::error::{Context as _, Error, Result};
 /// Temporary files older than this belong to nobody any more.
 pub const STALE_AFTER: Duration = Duration::from_secs(3600);
 
+/// So often a file may come and go at the target while it is replaced.
+const MEETINGS: u32 = 8;
+
 /// Makes names of temporary files distinct within this process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -142,15 +145,25 @@ pub fn swap_keeping<S: Storage>(
     }
 }
 
-/// Swaps the two names, where that can be done.
+/// Swaps the two names, where that can be done. Where nothing is to be replaced, nothing that appears meanwhile is.
 fn exchange<S: Storage>(storage: &S, temporary: &Path, target: &Path) -> Result<Exchanged<S::File>> {
-    match storage.exchange(temporary, target) {
-        Ok(()) => Ok(Exchanged::Both),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            storage.rename(temporary, target).context("replace", target)?;
-            Ok(Exchanged::One(None))
+    use std::io::ErrorKind;
+    let mut exchanged = storage.exchange(temporary, target);
+    for _ in 0..MEETINGS {
+        if !matches!(&exchanged, Err(error) if error.kind() == ErrorKind::NotFound) {
+            break;
         }
-        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+        match storage.rename_new(temporary, target) {
+            Ok(()) => return Ok(Exchanged::One(None)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                exchanged = storage.exchange(temporary, target);
+            }
+            Err(error) => return Err(Error::io("replace", target, error)),
+        }
+    }
+    match exchanged {
+        Ok(()) => Ok(Exchanged::Both),
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
             // Without an exchange a rewrite by rename in this very moment is lost; one in place is not.
             let old = storage.open(target, OpenMode::Read).ok();
             storage.rename(temporary, target).context("replace", target)?;

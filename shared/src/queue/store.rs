@@ -143,10 +143,17 @@ impl<S: Storage> Queue<S> {
         let missing: Vec<Draft> = missing.into_iter().cloned().collect();
         self.send(&missing, wait).map(Some)
     }
+        Ok(sent)
+    }
 
     /// Makes the end of the queue whole, as any sender does before it appends.
     pub(super) fn make_whole(&mut self, wait: Duration) -> Result<()> {
         self.log.locked(wait, |writer| writer.end().map(drop))
+    }
+
+    /// The first position that the oldest segment may hold.
+    pub(super) fn first(&self) -> Result<Option<Seq>> {
+        Ok(self.log.pieces()?.first().map(|piece| Seq(piece.base)))
     }
 
     /// Where every reader stands.
