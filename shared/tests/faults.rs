@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tachi_shared::clock::Now;
-use tachi_shared::id::{Incarnation, InstanceId, Seq, TaskId};
+use tachi_shared::clock::{Now, Timestamp};
+use tachi_shared::id::{Incarnation, InstanceId, Recipient, Seq, TaskId};
 use tachi_shared::layout::{StateDir, Topic};
 use tachi_shared::log::{Cursor, Durability, Entry, Log};
 use tachi_shared::os::disk::DiskFile;
 use tachi_shared::os::place::{Sync, place};
 use tachi_shared::os::{Disk, Extent, FileLock, Handle, OpenMode, Stat, Storage};
+use tachi_shared::queue::{Draft, MessageKind, Queue};
 use tachi_shared::task::{Change, LEASE, NewTask, TaskStore};
 use tachi_shared::{Error, Result};
 
@@ -351,6 +352,33 @@ fn durable_syncs_after_every_send_and_interval_leaves_it_to_others() {
     let mut log = log.with_durability(Durability::Durable);
     log.append(&batch(&[3]), LONG).unwrap();
     assert_eq!(place.disk.calls(), ["append", "sync"]);
+}
+
+#[test]
+fn s06_what_a_dead_sender_left_is_synced_before_its_successor_calls_it_sent() {
+    let place = Place::new();
+    let queue = || Queue::new(place.disk.clone(), &place.dir);
+    let draft = |k: u32| {
+        let id = format!("instance_1.1.{k}");
+        Draft::new(Recipient::Broadcast, "instance_1", MessageKind::Finding, id, Timestamp::EPOCH, "x")
+    };
+    // Three segments, of which the first is no part of it; the sender died before it synced anything.
+    let since = queue().send(&[draft(1), draft(2), draft(3)], LONG).unwrap();
+    let since = Cursor { seq: since, ..Cursor::default() };
+    let owed = [draft(4), draft(5)];
+    for draft in &owed {
+        queue().log_mut().rotate(LONG).unwrap();
+        queue().send(std::slice::from_ref(draft), LONG).unwrap();
+    }
+    place.disk.calls();
+    assert_eq!(queue().send_missing(&owed, &since, LONG).unwrap(), None);
+    assert!(!place.disk.calls().contains(&"sync"), "nothing of the kind was promised");
+    let mut durable = queue().with_durability(Durability::Durable);
+    assert_eq!(durable.send_missing(&owed, &since, LONG).unwrap(), None);
+    let syncs = place.disk.calls().into_iter().filter(|call| *call == "sync").count();
+    assert_eq!(syncs, Disk.list(&place.dir.segments(Topic::Messages)).unwrap().len() - 1);
+    place.disk.plan(Fault::SyncSegment);
+    assert!(matches!(durable.send_missing(&owed, &since, LONG), Err(Error::DurabilityUnknown { .. })));
 }
 
 #[test]

@@ -186,6 +186,29 @@ impl<S: Storage> Log<S> {
         Err(Error::DurabilityUnknown { path, source })
     }
 
+    /// Makes what anybody appended behind `since` survive a power loss too, if that is this log's promise: whoever finds there
+    /// what it was to append itself, left by a predecessor that died before its sync, answers for it from then on.
+    ///
+    /// # Errors
+    /// [`crate::Error::DurabilityUnknown`], as [`Log::sync`]; [`crate::Error::Io`].
+    pub fn vouch(&mut self, since: Seq) -> Result<()> {
+        if self.durability != Durability::Durable {
+            return Ok(());
+        }
+        let bases = segment::list(&self.storage, &self.dir)?;
+        let before = bases.partition_point(|base| *base <= since.next().0).saturating_sub(1);
+        for base in bases.into_iter().skip(before) {
+            let path = segment::path(&self.dir, base);
+            // Somebody may remove what everybody has read.
+            let Ok(file) = self.storage.open(&path, OpenMode::Read) else { continue };
+            if let Err(source) = file.sync() {
+                self.distrusted = true;
+                return Err(Error::DurabilityUnknown { path, source });
+            }
+        }
+        Ok(())
+    }
+
     /// Seals the active segment, if it has records, and begins the next: for retention by age.
     ///
     /// # Errors

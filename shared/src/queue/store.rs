@@ -137,12 +137,11 @@ impl<S: Storage> Queue<S> {
                 }
             }
         }
-        if missing.is_empty() {
-            return Ok(None);
-        }
         let missing: Vec<Draft> = missing.into_iter().cloned().collect();
-        self.send(&missing, wait).map(Some)
-    }
+        let sent = if missing.is_empty() { None } else { Some(self.send(&missing, wait)?) };
+        if missing.len() < drafts.len() {
+            self.log.vouch(since.seq)?;
+        }
         Ok(sent)
     }
 
