@@ -454,6 +454,22 @@ fn s18_a_replace_that_fails_at_any_step_leaves_the_old_file_and_no_other() {
     assert_eq!(fs::read_to_string(&target).unwrap(), "new");
 }
 
+#[test]
+fn s21_a_sealed_segment_is_never_written_to_also_after_its_successor_could_not_be_made() {
+    let place = Place::new();
+    place.log();
+    // Whoever sealed it died before it made the next one.
+    let seal = |text: &[u8]| Disk.open(&place.segment(), OpenMode::Append).unwrap().append(text).unwrap();
+    seal(b"\n");
+    let before = fs::read(place.segment()).unwrap();
+    let mut log = Log::new(place.disk.clone(), &place.dir, Topic::Messages);
+    place.disk.plan(Fault::Rename);
+    log.append(&batch(&[2]), LONG).unwrap_err();
+    assert_eq!(log.append(&batch(&[2]), LONG).unwrap().last, Seq(2));
+    assert_eq!(fs::read(place.segment()).unwrap(), before);
+    assert_eq!(place.read().len(), 2);
+}
+
 fn worker(name: &str) -> InstanceId {
     InstanceId::new(name).unwrap()
 }

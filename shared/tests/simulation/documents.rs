@@ -95,7 +95,7 @@ impl Start<'_> {
                 // It is not synced before it is replaced.
                 _ if inside.ledger.power_lost => {}
                 other => {
-                    inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name))
+                    inside.ledger.blame(format!("{} read revision {last_rev}, then {other:?}", self.name));
                 }
             });
         }

@@ -11,6 +11,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise, reads its environment and says what it did"
 )]

@@ -17,6 +17,8 @@ pub(crate) enum Mutant {
     CursorBeforeState,
     /// What was replaced is gone, whoever wrote into it.
     ReplacedIsGone,
+    /// What appears where nothing was is replaced unseen.
+    PlacesOver,
     /// A reader is not told what it missed.
     SilentGap,
     /// A reader is told of one missed record too few.
@@ -24,13 +26,14 @@ pub(crate) enum Mutant {
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NoLock,
         Self::UnlockBeforeWrite,
         Self::NoSync,
         Self::AckBeforeWrite,
         Self::CursorBeforeState,
         Self::ReplacedIsGone,
+        Self::PlacesOver,
         Self::SilentGap,
         Self::ShortGap,
     ];
