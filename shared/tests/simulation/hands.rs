@@ -24,7 +24,12 @@ impl Start<'_> {
     /// Adds messages to `messages.json` without a lock, as the original format allows, and drops some into the spool.
     pub(crate) fn write_by_hand(&self) {
         while let Some(name) = self.next_name() {
+            let has_removed = self.machine.chance(1, 3);
+            if has_removed {
+                self.remove_view();
+            }
             let written = match self.machine.below(5) {
+                _ if has_removed => self.rewrite_beside(&name),
                 0 | 1 => self.rewrite_beside(&name),
                 2 | 3 => self.rewrite_in_place(&name),
                 _ => self.drop_into_spool(&name),
@@ -96,11 +101,20 @@ impl Start<'_> {
         Ok(())
     }
 
+    /// Removes the view, and with it what nobody has taken in yet.
+    fn remove_view(&self) {
+        self.machine.look(|inside| {
+            let placed = inside.ledger.by_hand.values_mut().filter(|hand| **hand == Hand::Placed);
+            placed.for_each(|hand| *hand = Hand::Began);
+        });
+        let _ = self.machine.remove(&self.dir.view(Topic::Messages));
+    }
+
     fn drop_into_spool(&self, name: &str) -> io::Result<()> {
         let beside = self.dir.tmp().join(self.name);
         self.write_new(&beside, element(name).to_string().as_bytes())?;
         self.machine.rename(&beside, &self.dir.spool().join(format!("{name}.json")))?;
-        self.know(&[name.to_owned()], Hand::Placed);
+        self.know(&[name.to_owned()], Hand::Spooled);
         Ok(())
     }
 
@@ -120,7 +134,7 @@ impl Start<'_> {
             if is_last && done.is_ok_and(|done| done.imported == 0) {
                 return;
             }
-            self.machine.pause(Duration::from_micros(200 + self.machine.below(2_000)));
+            self.machine.pause(Duration::from_micros(self.machine.below(500)));
         }
     }
 

@@ -159,7 +159,7 @@ impl Judge<'_> {
             }
         }
         let by_hand = self.machine.look(|inside| inside.ledger.by_hand.clone());
-        for (name, _) in by_hand.iter().filter(|(_, hand)| **hand == Hand::Placed) {
+        for (name, _) in by_hand.iter().filter(|(_, hand)| **hand != Hand::Began) {
             if !places.contains_key(name) {
                 self.blame(format!("{name}, written by hand, is lost"));
             }

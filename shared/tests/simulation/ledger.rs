@@ -18,8 +18,10 @@ pub(crate) struct Claim {
 pub(crate) enum Hand {
     /// May be there or not.
     Began,
-    /// Stood whole in a file in its place.
+    /// Stood whole in the view.
     Placed,
+    /// Stood whole in the spool.
+    Spooled,
 }
 
 #[derive(Debug, Default)]

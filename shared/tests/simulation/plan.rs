@@ -87,7 +87,12 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
         let mut random = Random::new(!seed);
-        let what = random.below(8);
+        let what = match (random.below(8), mutant) {
+            // Where the mistake can show at all.
+            (_, Some(Mutant::ReplacedIsGone | Mutant::PlacesOver)) => 4,
+            (_, Some(Mutant::SilentGap | Mutant::ShortGap)) => 3,
+            (what, _) => what,
+        };
         let kind = random.below(4);
         let mut cast = Vec::new();
         let mut call = |part: Part, count: u64| cast.extend((0..count).map(|k| (part, k)));
