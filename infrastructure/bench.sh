@@ -2,10 +2,10 @@
 # Three rows that matter, each as ratios inside one run: send, restart, survey. Judge the ratios; milliseconds drift.
 #
 #   ./infrastructure/bench.sh [send] [restart] [survey]      default: these three
-#   ./infrastructure/bench.sh store                          sends, and everything else the store promises
+#   ./infrastructure/bench.sh store                          sends, and everything else the store promises, beside its targets
 #
-# Peers are fetched by their ordinary clients (SQLite by cargo, supervisord by pip into a temporary folder); what cannot be
-# had is left out, and the table says so. TACHI_BENCH_TREE names another tree for the survey.
+# Peers are fetched by their ordinary clients (SQLite by cargo, supervisord by pip into a temporary folder), Redis is started where
+# it is installed (apt install redis-server), on loopback; what cannot be had is left out, and the table says so. TACHI_BENCH_TREE names another tree for the survey.
 set -eu
 cd -- "$(dirname -- "$0")/.."
 root=$(pwd -P)

@@ -13,6 +13,8 @@ cd -- "$(dirname -- "$0")/.."
 root=$(pwd -P)
 
 mode=full
+# For each target.
+fuzz_seconds=5
 for argument in "$@"; do
     case $argument in
         --quick) mode=quick ;;
@@ -71,6 +73,7 @@ wish jq jq
 wish tmux tmux
 wish python3 python3
 wish strace strace
+wish c++ g++
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -86,14 +89,18 @@ if [ "$mode" = long ]; then
     TACHI_LONG=1
     export TACHI_LONG
     seeds=1000000
+    fuzz_seconds=120
 fi
 
+# Prints what was skipped and how many jobs that were; fails for one that is not listed.
 unexpected_skips() {
     sort -u "$TACHI_SKIPS" | while IFS= read -r line; do
         printf 'skipped: %s\n' "$line"
         grep -q -x -F -- "${line%%:*}" "$root/infrastructure/skips.txt" ||
             printf '%s\n' "${line%%:*}" >>"$scratch/unexpected"
     done
+    printf '%s of %s jobs that may be skipped were skipped\n' \
+        "$(cut -d : -f 1 "$TACHI_SKIPS" | sort -u | grep -c . || true)" "$(grep -c . "$root/infrastructure/skips.txt")"
     if [ -s "$scratch/unexpected" ]; then
         printf 'not listed in infrastructure/skips.txt:\n'
         cat "$scratch/unexpected"
@@ -109,6 +116,7 @@ else
     step 'tests' env TACHI_SEEDS=500 cargo test --workspace --locked
     step "simulation, $seeds seeds" env TACHI_SEEDS="$seeds" \
         cargo test --profile sim --locked -p tachi-shared --test simulation -- --nocapture
+    step 'fuzz targets' infrastructure/fuzz.sh all "$fuzz_seconds"
     step 'first run from a fresh clone' infrastructure/first-run.sh
 fi
 step 'skips are expected' unexpected_skips

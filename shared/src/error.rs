@@ -234,3 +234,19 @@ impl<T> Context<T> for io::Result<T> {
         self.map_err(|source| Error::io(operation, path, source))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s23_12_a_disk_quota_is_a_full_disk() {
+        // ENOSPC, EDQUOT, EFBIG.
+        for number in [28, 122, 27] {
+            let error = Error::io("write", Path::new("/x"), io::Error::from_raw_os_error(number));
+            assert!(matches!(error, Error::DiskFull { .. }), "{number}: {error}");
+        }
+        let broken = Error::io("write", Path::new("/x"), io::Error::from_raw_os_error(5));
+        assert!(matches!(broken, Error::Io { .. }) && broken.to_string().contains("/x"), "{broken}");
+    }
+}

@@ -403,6 +403,37 @@ fn a_reader_finds_any_place_in_a_large_segment() {
 }
 
 #[test]
+fn s05_the_records_of_one_batch_keep_their_order() {
+    let place = Place::new();
+    let mut log = place.log();
+    log.append(&[record(1), record(2), record(3)], LONG).unwrap();
+    let lines = read_all(&log, Cursor::default()).into_iter().map(|entry| match entry {
+        Entry::Record { line, .. } => line,
+        Entry::Gap(gap) => panic!("{gap:?}"),
+    });
+    let expected = [1, 2, 3].map(|n| format!("{{\"seq\":{n},\"n\":{n}}}"));
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn s07_a_copy_of_an_old_record_is_told_and_the_cursor_does_not_go_back() {
+    let place = Place::new();
+    let mut log = place.log();
+    send(&mut log, 1..=3);
+    let mut reader = log.reader(Cursor::default());
+    assert_eq!(reader.read(10).unwrap().len(), 3);
+    place.append_by_hand(1, "{\"seq\":2,\"n\":2}\n");
+    let told = reader.read(10).unwrap();
+    assert!(
+        matches!(&told[..], [Entry::Gap(Gap::Poison { reason, .. })] if reason.contains("does not follow")),
+        "{told:?}"
+    );
+    assert_eq!(reader.cursor().seq, Seq(3));
+    send(&mut log, 4..=4);
+    assert!(matches!(reader.read(10).unwrap()[..], [Entry::Record { seq: Seq(4), .. }]));
+}
+
+#[test]
 fn reading_in_small_bites_tells_the_same_as_in_one() {
     let place = Place::new();
     let mut log = place.log();

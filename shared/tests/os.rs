@@ -19,7 +19,7 @@ use tachi_shared::os::doorbell::{Doorbell, Ring, ring};
 use tachi_shared::os::place::{Sync, place, set_aside, sweep};
 use tachi_shared::os::process;
 use tachi_shared::os::watch::{Hint, Watch};
-use tachi_shared::os::{AliveLock, Disk, FileLock, Storage as _};
+use tachi_shared::os::{AliveLock, Disk, FileLock, OpenMode, Storage as _};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -380,4 +380,13 @@ fn children_are_known_until_they_are_reaped_and_carry_their_environment() {
     child.wait().unwrap();
     assert!(!process::children().contains(&child.id()));
     assert!(!process::is_alive(&found));
+}
+
+#[test]
+fn a_new_file_is_never_one_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new");
+    drop(Disk.open(&path, OpenMode::Create).unwrap());
+    let again = Disk.open(&path, OpenMode::Create).err().unwrap();
+    assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
 }

@@ -11,6 +11,8 @@
     reason = "a test may; it also writes the damaged file"
 )]
 
+#[path = "../../shared/tests/damage/corpus.rs"]
+mod corpus;
 #[path = "../../shared/tests/torture/dice.rs"]
 mod dice;
 #[path = "../../shared/tests/damage/mutation.rs"]
@@ -24,8 +26,8 @@ use tachi::settings::{Request, settle};
 
 #[test]
 fn settings_of_any_bytes_are_settled_or_refused_with_the_place() {
-    let example = mutation::corpus("../../../infrastructure/tachi.example.toml");
-    let temp = mutation::folder();
+    let example = corpus::corpus("../../../infrastructure/tachi.example.toml");
+    let temp = corpus::folder();
     let cwd = temp.path().canonicalize().unwrap();
     let path = cwd.join("tachi.toml");
     mutation::cases(|dice| {

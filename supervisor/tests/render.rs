@@ -51,6 +51,7 @@ fn header() -> Header {
         containment: "subreaper".to_owned(),
         progress: Some(Progress { done: 312, total: 1024 }),
         latched: None,
+        unapplied: None,
         troubles: Vec::new(),
         now: at(0),
     }

@@ -372,3 +372,103 @@ fn s29_store_limits_that_cannot_work_are_refused_with_their_place() {
         assert!(text.contains(expected), "{line}: {text}");
     }
 }
+
+#[test]
+fn p37_needs_are_ids_or_roles_and_every_mistake_has_a_line() {
+    let two = |needs: &str| {
+        format!(
+            "[fleet]\ncount = 0\n[[instances]]\nid = \"db\"\nrole = \"base\"\ncommand = [\"true\"]\n[[instances]]\nid = \"app\"\ncommand = [\"true\"]\n{needs}\n"
+        )
+    };
+    let settings = Folder::new(&two("needs = [\"base\", \"db\"]")).good(&Up::default());
+    assert_eq!(settings.specs[1].needs, ["base", "db"]);
+    for (config, words) in [
+        (
+            two("needs = [\"dv\"]"),
+            "tachi.toml:10:10: app needs \"dv\", which is neither an instance nor a role; next: did you mean db?",
+        ),
+        (
+            two("needs = [\"app\"]"),
+            "tachi.toml:10:10: needs in a circle: app -> app; next: take one of these needs out",
+        ),
+        (
+            two("needs = [\"db\"]\n[roles.base]\nneeds = [\"command\"]"),
+            "tachi.toml:10:10: needs in a circle: db -> app -> db; next: take one of these needs out",
+        ),
+    ] {
+        assert_eq!(Folder::new(&config).refusal(&Up::default()), words);
+    }
+}
+
+#[test]
+fn p37_a_chain_of_needs_has_an_end_and_a_role_that_scale_fills_later_counts() {
+    let mut long = "[fleet]\ncount = 0\n".to_owned();
+    for k in 0..40 {
+        long.push_str(&format!("[[instances]]\nid = \"i{k}\"\ncommand = [\"true\"]\n"));
+        if k > 0 {
+            long.push_str(&format!("needs = [\"i{}\"]\n", k - 1));
+        }
+    }
+    let refusal = Folder::new(&long).refusal(&Up::default());
+    assert!(refusal.contains("the chain of needs behind i33 is longer than 32"), "{refusal}");
+    let later = "[fleet]\ncount = 1\nroles = [\"builder\"]\n[roles.builder]\nneeds = [\"painter\"]\n[roles.painter]\nneeds = [\"builder\"]\n";
+    let refusal = Folder::new(later).refusal(&Up::default());
+    assert!(refusal.contains("needs in a circle: instance_1 -> role painter -> instance_1"), "{refusal}");
+}
+
+#[test]
+fn p37_ready_names_one_sign_for_a_command() {
+    use tachi::settings::Sign;
+    let with = |keys: &str| format!("[fleet]\ncount = 0\n[[instances]]\nid = \"a\"\n{keys}\n");
+    let command = "command = [\"true\"]\n";
+    for (keys, sign) in [
+        ("ready = { port = 8080 }", Sign::Port(8080)),
+        ("port = \"auto\"\nready = { port = \"own\" }", Sign::Port(0)),
+        ("ready = { command = [\"true\"] }", Sign::Command(vec!["true".to_owned()])),
+        ("ready = { log = \"up\", every = \"1s\", within = \"5s\" }", Sign::Log("up".to_owned())),
+    ] {
+        let settings = Folder::new(&with(&format!("{command}{keys}"))).good(&Up::default());
+        assert_eq!(settings.specs[0].ready.as_ref().unwrap().sign, sign, "{keys}");
+    }
+    for (keys, words) in [
+        ("command = [\"true\"]\nready = { port = \"own\" }", "it has none; next: give it port"),
+        ("command = [\"true\"]\nready = { port = 0 }", "a number from 1 to 65535, or \"own\""),
+        ("command = [\"true\"]\nready = { }", "ready wants exactly one sign"),
+        ("command = [\"true\"]\nready = { log = \"x\", port = 1 }", "ready wants exactly one sign"),
+        ("command = [\"true\"]\nready = { lgo = \"x\" }", "unknown key `lgo`"),
+        ("ready = { log = \"x\" }", "ready is for commands"),
+    ] {
+        let config = with(keys);
+        let error = Folder::new(&config).settle(&Up::default()).unwrap_err();
+        let text = format!("{error}; next: {}", error.hint().unwrap_or_default());
+        assert!(text.contains(words), "{keys}: {text}");
+    }
+}
+
+#[test]
+fn p41_limits_are_numbers_and_sizes_and_too_little_is_refused() {
+    let with = |limits: &str| {
+        format!("[fleet]\ncount = 1\nroles = [\"builder\"]\n[roles.builder]\nlimits = {limits}\n")
+    };
+    let all = "{ nofile = 1024, core = \"0B\", as = \"2GiB\", nproc = 100 }";
+    let spec = Folder::new(&with(all)).good(&Up::default()).specs.remove(0);
+    let told = tachi_shared::os::limits::text(&spec.limits);
+    assert_eq!(told, "nofile=1024 core=0 as=2147483648 nproc=100");
+    for (limits, words) in [
+        ("{ nofile = 3 }", "3 is less than 32"),
+        ("{ as = \"1MiB\" }", "is less than 64 MiB"),
+        ("{ cpu = 1 }", "unknown key `cpu`"),
+        ("{ core = \"much\" }", "is not a number of bytes"),
+    ] {
+        let error = Folder::new(&with(limits)).settle(&Up::default()).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("tachi.toml:5:"), "{limits}: {error}");
+    }
+}
+
+#[test]
+fn p53_until_all_jobs_done_wants_a_job() {
+    let up = Up { until: tachi::args::Until::AllJobsDone, ..Up::default() };
+    assert!(Folder::new("").refusal(&up).contains("--until all-jobs-done, and there is no job"));
+    let job = "[fleet]\ncount = 0\n[[instances]]\nid = \"j\"\ncommand = [\"true\"]\nrestart = \"job\"\n";
+    assert_eq!(Folder::new(job).good(&up).until, tachi::settings::Until::AllJobsDone);
+}

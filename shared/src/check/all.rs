@@ -6,6 +6,7 @@ use super::surroundings::Surroundings;
 use super::{access, cursor, leftover, log, message, registry, snapshot, task};
 use crate::error::Result;
 use crate::layout::{StateDir, Topic};
+use crate::log::Limits;
 use crate::os::Storage;
 use crate::registry::{Registry, RegistryStore};
 
@@ -18,6 +19,7 @@ pub fn files<S: Storage>(storage: &S, dir: &StateDir, boot: &str) -> Result<Vec<
     let messages = segments(storage, dir, Topic::Messages)?;
     let tasks = segments(storage, dir, Topic::Tasks)?;
     let events = segments(storage, dir, Topic::Events)?;
+    let limits = Limits::load(storage, dir);
     let logs = [messages.as_slice(), tasks.as_slice(), events.as_slice()];
     Ok(vec![
         each(logs, log::lines_parse),
@@ -25,6 +27,7 @@ pub fn files<S: Storage>(storage: &S, dir: &StateDir, boot: &str) -> Result<Vec<
         each(logs, log::numbers_follow),
         each(logs, log::segments_join),
         each(logs, log::only_the_newest_ends_torn),
+        each(logs, |segments| log::within_bounds(segments, &limits)),
         message::stored_once(&messages),
         cursor::within_the_log(storage, dir, &positions, &messages, boot),
         task::changes_were_allowed(&tasks),
@@ -58,8 +61,8 @@ fn empty() -> Registry {
 }
 
 /// One checker over all topics.
-fn each(logs: [&[Segment]; 3], check: fn(&[Segment]) -> Outcome) -> Outcome {
-    let mut outcomes = logs.into_iter().map(check);
+fn each(logs: [&[Segment]; 3], check: impl Fn(&[Segment]) -> Outcome) -> Outcome {
+    let mut outcomes = logs.into_iter().map(&check);
     let Some(mut whole) = outcomes.next() else { return check(&[]) };
     whole.findings.extend(outcomes.flat_map(|outcome| outcome.findings));
     let segments: usize = logs.iter().map(|segments| segments.len()).sum();

@@ -2,7 +2,8 @@
 
 use super::finding::{Finding, Fix, Outcome};
 use super::segment::{Kind, Segment};
-use crate::log::EPOCH_STEP;
+use crate::layout::Topic;
+use crate::log::{EPOCH_STEP, Limits};
 
 fn seen(segments: &[Segment]) -> String {
     let records: usize = segments.iter().map(|segment| segment.records().count()).sum();
@@ -130,4 +131,19 @@ pub fn only_the_newest_ends_torn(segments: &[Segment]) -> Outcome {
         });
     }
     Outcome::new("logs end in a complete line", seen(segments), findings)
+}
+
+/// The queue and the event log are no larger than their bound and one segment. The board is never cut.
+#[must_use]
+pub fn within_bounds(segments: &[Segment], limits: &Limits) -> Outcome {
+    let most = limits.max_bytes.saturating_add(limits.segment_bytes());
+    let size: u64 = segments.iter().map(|segment| segment.size).sum();
+    let first = segments.first().filter(|segment| size > most && segment.topic != Topic::Tasks);
+    let findings = first.map(|segment| {
+        let what = format!("the log has {size} bytes, its bound is {}", limits.max_bytes);
+        let why = "senders are refused, and the disk may fill";
+        let next = "start the fleet, which removes what everybody has read; or raise max_bytes under [store]";
+        Finding::problem(&segment.path, what, why, next)
+    });
+    Outcome::new("the logs are within their bounds", format!("{size} bytes"), findings.into_iter().collect())
 }

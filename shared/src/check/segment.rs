@@ -27,6 +27,8 @@ pub struct Segment {
     pub lines: Vec<Line>,
     /// Bytes behind the last newline.
     pub torn: usize,
+    /// All its bytes.
+    pub size: u64,
 }
 
 /// One complete line.
@@ -96,7 +98,8 @@ pub fn segments<S: Storage>(storage: &S, dir: &StateDir, topic: Topic) -> Result
             read => read.context("read", &path)?,
         };
         let (lines, torn) = lines(topic, &bytes);
-        found.push(Segment { topic, path, base, has_successor: Some(base) != newest, lines, torn });
+        let size = bytes.len() as u64;
+        found.push(Segment { topic, path, base, has_successor: Some(base) != newest, lines, torn, size });
     }
     Ok(found)
 }

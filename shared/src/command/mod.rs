@@ -99,6 +99,12 @@ pub enum Verb {
         /// Selectors.
         targets: Vec<String>,
     },
+    /// Read the configuration again and carry out what changed.
+    Apply {
+        /// Only say what would be done.
+        #[serde(default)]
+        dry_run: bool,
+    },
 }
 
 /// The answer to a command.

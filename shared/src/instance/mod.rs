@@ -7,6 +7,8 @@
 
 mod store;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -60,6 +62,10 @@ pub struct InstanceState {
     /// The last message taken and not handled yet: beyond `inbox` while something is being answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<Seq>,
+    /// Messages behind `inbox` that were begun and not finished, and how often: one that ends every start that touches it is
+    /// given up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tries: BTreeMap<Seq, u32>,
     /// Messages decided on but not yet known to be in the queue; finished before anything else after a start.
     #[serde(default)]
     pub outbox: Vec<Draft>,
@@ -110,6 +116,7 @@ impl InstanceState {
             last_message_check: None,
             inbox: None,
             taken: None,
+            tries: BTreeMap::new(),
             outbox: Vec::new(),
             sent: 0,
             hook: None,

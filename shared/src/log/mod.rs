@@ -28,6 +28,7 @@
 mod active;
 mod append;
 mod cursor;
+pub mod dead_letter;
 mod epoch;
 mod flusher;
 mod frame;
@@ -42,6 +43,7 @@ mod writer;
 
 pub use append::{Appended, LogWriter};
 pub use cursor::Cursor;
+pub use dead_letter::DeadLetter;
 pub use epoch::EPOCH_STEP;
 pub use flusher::Flusher;
 pub use limits::{Limits, Room, WhenFull};

@@ -8,6 +8,7 @@ pub mod access;
 pub mod disk;
 pub mod doorbell;
 pub mod filesystem;
+pub mod limits;
 pub mod lock;
 pub mod place;
 mod proc_locks;

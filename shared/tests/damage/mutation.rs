@@ -1,6 +1,5 @@
 //! Damage with a seed: what disks, editors, killed programs and cats on keyboards do to bytes.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
@@ -22,12 +21,6 @@ const WORDS: [&str; 12] = [
     "\"\\ud800\"",
     "\u{feff}",
 ];
-
-/// The bytes of a corpus file.
-pub(crate) fn corpus(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/corpus").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 /// One to eight damages.
 pub(crate) fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
@@ -102,10 +95,4 @@ pub(crate) fn cases(mut case: impl FnMut(&mut Dice)) {
     }
     println!("{count} cases from seed {first} on");
     assert!(count > 0);
-}
-
-/// A directory without a disk behind it where there is one: the cases are many and small.
-pub(crate) fn folder() -> tempfile::TempDir {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }

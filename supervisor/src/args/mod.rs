@@ -67,7 +67,7 @@ pub enum Color {
 pub enum Verb {
     /// Start a fleet and watch over it
     #[command(after_help = "Examples:\n  tachi up 4\n  tachi up 8 --workspace ~/src/project --detach\n  \
-        tachi up --role explorer=3 --role builder=1")]
+        tachi up --role explorer=3 --role builder=1\n  tachi up --config jobs.toml --until all-jobs-done")]
     Up(Up),
     /// End everything: instances, then the supervisor
     #[command(after_help = "Examples:\n  tachi down\n  tachi down --timeout 60s")]
@@ -99,6 +99,13 @@ pub enum Verb {
     /// Forget what failures have cost: counters, waits, given up; who is down because of them starts
     #[command(after_help = "Examples:\n  tachi reset instance_2\n  tachi reset all")]
     Reset(Targets),
+    /// Read the configuration again and carry out what changed; a bad one changes nothing
+    #[command(
+        after_help = "Added instances start, removed ones end and leave, changed ones are replaced; what only the supervisor \
+        keeps (restart, backoff, limit, needs, ...) changes without a restart. Whom a person stopped stays down.\n\n\
+        Examples:\n  tachi apply --dry-run\n  tachi apply"
+    )]
+    Apply(Apply),
     /// Send a signal; the instance comes back
     #[command(after_help = "Examples:\n  tachi kill instance_2\n  tachi kill -s TERM instance_2")]
     Kill(Kill),
@@ -162,6 +169,19 @@ pub enum Verb {
         after_help = "Examples:\n  tachi check\n  tachi check --config infrastructure/tachi.example.toml"
     )]
     Check(Up),
+    /// Print a systemd unit for the fleet that `up` with the same arguments would start
+    #[command(
+        after_help = "Examples:\n  tachi unit 4 --state ~/fleet > ~/.config/systemd/user/tachi.service\n  \
+        tachi unit --system --config /etc/tachi.toml"
+    )]
+    Unit {
+        /// What `up` would get
+        #[command(flatten)]
+        up: Box<Up>,
+        /// For the system's manager instead of the user's [default when run as root]
+        #[arg(long)]
+        system: bool,
+    },
     /// Check that what lies in the state directory is whole, and say what to do where it is not
     #[command(after_help = "Examples:\n  tachi doctor\n  tachi doctor --fix\n  tachi doctor --json | jq .ok")]
     Doctor {
@@ -207,6 +227,9 @@ pub struct Up {
     /// Return when all are ready; the fleet stays
     #[arg(long)]
     pub detach: bool,
+    /// When the run is over by itself; exit code 1 if an instance was given up
+    #[arg(long, value_name = "CONDITION", default_value = "stopped")]
+    pub until: Until,
     /// Keep a stop that is latched (for service units)
     #[arg(long)]
     pub keep_stop: bool,
@@ -216,6 +239,18 @@ pub struct Up {
     /// We are the process behind --detach.
     #[arg(long, hide = true)]
     pub detached: bool,
+}
+
+/// `--until` of `up`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// When it is stopped.
+    #[default]
+    Stopped,
+    /// When every job (restart = "job") has succeeded or was given up.
+    AllJobsDone,
+    /// When the first instance is given up.
+    AnyFailed,
 }
 
 /// `down`.
@@ -245,6 +280,17 @@ pub struct Targets {
     pub targets: Vec<String>,
     /// How long to wait
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    pub timeout: Duration,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Only show what would change
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::parse)]
     pub timeout: Duration,
 }
 

@@ -19,7 +19,7 @@ use super::look::{Look, look};
 use super::status;
 use super::wait::{Deadline, Waiter, until};
 use crate::error::{Error, Result, exit};
-use crate::render::Supervisor;
+use crate::render::{Shown, Supervisor};
 use crate::settings::Settings;
 
 /// How long the whole fleet may take to become ready.
@@ -92,7 +92,8 @@ fn judge(look: Look, pid: u32, settings: &Settings) -> Option<Outcome> {
     if look.header.latched.is_some() || look.missing().is_empty() {
         return Some(Outcome::Ready(Box::new(look)));
     }
-    let waiting = look.rows.iter().any(|shown| shown.is_missing() && shown.status() != Status::Failed);
+    let at_rest = |shown: &Shown| matches!(shown.status(), Status::Failed | Status::Stopped);
+    let waiting = look.rows.iter().any(|shown| shown.is_missing() && !at_rest(shown));
     (!waiting).then(|| Outcome::Failed(Box::new(look)))
 }
 

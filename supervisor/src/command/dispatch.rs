@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use super::context::Context;
 use super::printer;
 use super::{
-    check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages, pause,
-    reset, restart, resume, rolling, scale, send, start, status, stop, up, why,
+    apply, check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages,
+    pause, reset, restart, resume, rolling, scale, send, start, status, stop, unit, up, why,
 };
 use crate::args::{Cli, Color, Verb};
 use crate::error::{Error, Result, exit};
@@ -56,6 +56,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Restart(args) => restart::run(&context, args),
         Verb::Rolling(args) => rolling::run(&context, args),
         Verb::Reset(args) => reset::run(&context, args),
+        Verb::Apply(args) => apply::run(&context, args),
         Verb::Kill(args) => kill::run(&context, args),
         Verb::Scale(args) => scale::run(&context, args),
         Verb::Pause(args) => pause::run(&context, args),
@@ -71,6 +72,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Edit(args) => edit::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
         Verb::Doctor { fix } => doctor::run(&context, *fix),
+        Verb::Unit { up, system } => unit::run(&context, up, *system),
         Verb::Completions { shell } => completions::run(*shell),
         Verb::Hold(args) => effects::hold(&args.id, &args.command),
     }

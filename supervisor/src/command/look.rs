@@ -10,6 +10,7 @@ use tachi_shared::store::Store;
 use super::ask;
 use crate::error::Result;
 use crate::render::{Header, Progress, Shown, Supervisor};
+use crate::settings::{ConfigRead, surroundings};
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -60,6 +61,7 @@ pub(super) fn look(store: &Store) -> Result<Look> {
         containment: registry.supervisor.as_ref().map(|row| row.containment.clone()).unwrap_or_default(),
         progress,
         latched: std::fs::read_to_string(store.dir().stop()).ok(),
+        unapplied: unapplied(&registry),
         troubles,
         now,
     };
@@ -100,6 +102,14 @@ fn shown(store: &Store, mut row: Row, supervised: bool) -> Shown {
         row.doing = Some(state.current_task);
     }
     Shown { row, alive, supervised }
+}
+
+/// The configuration that holds another text than the one in force.
+fn unapplied(registry: &Registry) -> Option<String> {
+    let field = registry.supervisor.as_ref()?.extra.get(crate::effects::CONFIG)?;
+    let read: ConfigRead = serde_json::from_value(field.clone()).ok()?;
+    let text = surroundings::read(&read.path).unwrap_or_default();
+    read.differs_from(&text).then(|| read.path.display().to_string())
 }
 
 /// The process a row names, if it names one completely.

@@ -19,6 +19,7 @@ mod stream;
 mod tail;
 mod wait;
 
+mod apply;
 mod check;
 mod completions;
 mod delivery;
@@ -43,6 +44,7 @@ mod send;
 mod start;
 mod status;
 mod stop;
+mod unit;
 mod up;
 mod why;
 

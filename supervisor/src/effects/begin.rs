@@ -1,6 +1,8 @@
 //! Taking a state directory: the lock first, then everything a supervisor needs, then what an earlier one left.
 
 use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper, setrlimit};
@@ -17,13 +19,15 @@ use tachi_shared::store::Store;
 
 use super::adopt;
 use super::beat::Beats;
-use super::door::Doors;
+use super::door::{self, Doors};
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
-use super::poll::{DOORBELL, HINTS, Poll, SIGNALS};
+use super::notify::Notify;
+use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS, wake_up};
 use super::reap::OomCounter;
 use super::registry_writer::RegistryWriter;
+use super::reread::{Reread, Settle};
 use super::retired;
 use super::rotate::{Rotated, SIZE};
 use super::run_loop::{Later, Supervisor};
@@ -39,8 +43,21 @@ use crate::settings::Settings;
 /// Patience with the registry's lock before the first row: a frozen holder is continued meanwhile by nobody.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
+/// The house, its doors, and why nobody watches them.
+fn house_with_doors(
+    store: &Store,
+    incarnation: Incarnation,
+    network: Option<&str>,
+) -> Result<(House, Doors, Option<String>)> {
+    let wake = Arc::new(wake_up()?);
+    let said = Arc::clone(&wake);
+    let house = House::new(store, move || door::ring(&said));
+    let (doors, no_watch) = Doors::open(store, incarnation, network, wake, house.hinter());
+    Ok((house, doors, no_watch))
+}
+
 /// Takes the directory and gets everything ready for the first pass of the loop.
-pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Supervisor> {
+pub(super) fn begin(settings: &Settings, mut screen: Screen, settle: Settle) -> Result<Supervisor> {
     let network = filesystem::network_of(&settings.state);
     refuse_network(network, settings)?;
     let store = Store::create(&settings.state)?;
@@ -63,20 +80,16 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     };
     let row = supervisor_row(known.as_ref(), settings, now);
     let incarnation = row.incarnation;
-    let (doors, no_watch) = Doors::open(&store, incarnation, network)?;
+    let (house, doors, no_watch) = house_with_doors(&store, incarnation, network)?;
     let poll = Poll::new()?;
     let doorbell = Doorbell::open(&dir.supervisor_doorbell())?;
     poll.add(&signals, SIGNALS)?;
     poll.add(&doorbell, DOORBELL)?;
     poll.add(doors.wake(), HINTS)?;
+    let reread = Reread::new(settle)?;
+    poll.add(reread.wake(), REREAD)?;
     screen.begin();
-    screen.note(format!(
-        "tachi: supervisor {} runs {} instances on {}, state in {}",
-        std::process::id(),
-        settings.specs.len(),
-        settings.workspace.display(),
-        root.display()
-    ));
+    screen.note(greeting(settings, &root));
     let mut supervisor = Supervisor {
         fleet: Fleet::new(settings).with_retired(retired::remembered(&row)),
         table: Table::new(),
@@ -90,7 +103,9 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
         oom: OomCounter::new(),
         registry: RegistryWriter::new(&store, row, known),
         journal: Journal::new(&store, incarnation),
-        house: House::new(&store),
+        house,
+        reread,
+        notify: Notify::open(),
         screen,
         own_log: Rotated::open(&dir.supervisor_log(), SIZE),
         events: VecDeque::new(),
@@ -108,6 +123,17 @@ pub(super) fn begin(settings: &Settings, mut screen: Screen) -> Result<Superviso
     }
     supervisor.take_over(settings, loaded, now)?;
     Ok(supervisor)
+}
+
+/// The first line of a run.
+fn greeting(settings: &Settings, root: &Path) -> String {
+    format!(
+        "tachi: supervisor {} runs {} instances on {}, state in {}",
+        std::process::id(),
+        settings.specs.len(),
+        settings.workspace.display(),
+        root.display()
+    )
 }
 
 /// Locks and wake-ups reach no other machine, so two supervisors could hold one directory.

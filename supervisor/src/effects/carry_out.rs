@@ -44,6 +44,7 @@ impl Supervisor {
                 let done = self.doors.clear();
                 self.trouble("stop-cleared", done, now);
             }
+            Action::Reread { command, dry_run } => self.reread.begin(command, dry_run),
             Action::WakeAt(at) => self.wake_at = Some(at),
             Action::Exit(code) => self.exit = Some(code),
         }

@@ -22,8 +22,6 @@ use tachi_shared::os::watch::{Hint, Watch};
 use tachi_shared::os::{Disk, Storage as _};
 use tachi_shared::store::Store;
 
-use super::poll::wake_up;
-use crate::error::Result;
 use crate::fleet::Event;
 
 /// Look at the registry.
@@ -66,19 +64,21 @@ pub(super) struct Doors {
 
 impl Doors {
     /// Opens the doors; the sentence says why there is no watcher. On a network file system none is tried: it would see
-    /// what this machine does and nothing else.
+    /// what this machine does and nothing else. `wake` wakes the loop; what the house alone has to look at is told to it by
+    /// `house` directly: messages come by the thousand, and the loop has nothing to do with them.
     pub(super) fn open(
         store: &Store,
         incarnation: Incarnation,
         network: Option<&str>,
-    ) -> Result<(Self, Option<String>)> {
+        wake: Arc<OwnedFd>,
+        house: impl Fn() + Send + 'static,
+    ) -> (Self, Option<String>) {
         let dir = store.dir().clone();
         let hints = Arc::new(AtomicU8::new(ALL));
-        let wake = Arc::new(wake_up()?);
-        let (watch, trouble) = watched(network, || watch(&dir, &hints, &wake));
+        let (watch, trouble) = watched(network, || watch(&dir, &hints, &wake, house));
         let stopped = dir.stop().exists();
         let commands = store.commands();
-        Ok((Self { dir, commands, incarnation, hints, wake, watch, stopped }, trouble))
+        (Self { dir, commands, incarnation, hints, wake, watch, stopped }, trouble)
     }
 
     /// Becomes readable when there are hints.
@@ -206,7 +206,12 @@ fn tick<W>(watch: Option<&W>) -> Duration {
     if watch.is_some() { TICK.0 } else { TICK.1 }
 }
 
-fn watch(dir: &StateDir, hints: &Arc<AtomicU8>, wake: &Arc<OwnedFd>) -> tachi_shared::Result<Watch> {
+fn watch(
+    dir: &StateDir,
+    hints: &Arc<AtomicU8>,
+    wake: &Arc<OwnedFd>,
+    house: impl Fn() + Send + 'static,
+) -> tachi_shared::Result<Watch> {
     let dirs = [
         dir.root().to_owned(),
         dir.commands(),
@@ -220,11 +225,19 @@ fn watch(dir: &StateDir, hints: &Arc<AtomicU8>, wake: &Arc<OwnedFd>) -> tachi_sh
             Hint::Rescan => ALL,
             Hint::Changed(path) => bits(&dir, &path),
         };
+        if bits & HOUSE != 0 {
+            house();
+        }
+        let bits = bits & !HOUSE;
         if bits != 0 && hints.fetch_or(bits, Ordering::AcqRel) & bits != bits {
-            // A full counter wakes just as well.
-            let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
+            ring(&wake);
         }
     })
+}
+
+/// Wakes the loop; a full counter wakes just as well.
+pub(super) fn ring(wake: &OwnedFd) {
+    let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
 }
 
 /// Where a changed path asks to look.

@@ -30,7 +30,6 @@ pub(super) struct Given {
     pub(super) grace: Duration,
     pub(super) orphan_grace: Duration,
     pub(super) stop_on_loss: bool,
-    pub(super) open_files: Option<u64>,
 }
 
 impl Given {
@@ -53,7 +52,6 @@ impl Given {
             grace: number("TACHI_GRACE_MS").map_or(GRACE, Duration::from_millis),
             orphan_grace: number("TACHI_ORPHAN_GRACE_MS").map_or(ORPHAN_GRACE, Duration::from_millis),
             stop_on_loss: text("TACHI_ON_SUPERVISOR_LOSS").as_deref() == Some("stop"),
-            open_files: number("TACHI_NOFILE"),
         })
     }
 }
@@ -107,6 +105,7 @@ impl Files {
             last_message_check: None,
             inbox: old.as_ref().and_then(|old| old.inbox.clone()),
             taken: None,
+            tries: std::collections::BTreeMap::new(),
             outbox: Vec::new(),
             sent: old.as_ref().map_or(0, |old| old.sent),
             hook: None,
@@ -116,6 +115,19 @@ impl Files {
             extra: old.map(|old| old.extra).unwrap_or_default(),
         };
         Self { store: store.clone(), state }
+    }
+
+    /// The command is not ready before a sign is seen; `doing` says which.
+    pub(super) fn not_ready(&mut self, doing: String) {
+        self.state.ready_at = None;
+        self.state.current_task = doing;
+    }
+
+    /// The sign was seen.
+    pub(super) fn ready(&mut self, at: Timestamp) {
+        self.state.ready_at = Some(at);
+        self.state.last_activity = at;
+        "Running".clone_into(&mut self.state.current_task);
     }
 
     /// Says that the command runs; `false` = could not be written, try again.

@@ -16,18 +16,19 @@ use nix::sys::signal::Signal as Received;
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit, kill_process,
-    kill_process_group, set_child_subreaper, setrlimit, setsid, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, set_child_subreaper,
+    setsid, waitid,
 };
 use tachi_shared::clock::{Mono, now};
 use tachi_shared::id::{InstanceId, ProcessRef};
 use tachi_shared::layout::StateDir;
 use tachi_shared::os::doorbell::{Ring, ring};
-use tachi_shared::os::{AliveLock, process};
+use tachi_shared::os::{AliveLock, limits, process};
 use tachi_shared::store::Store;
 
 use super::held::{End, Files, Given};
 use super::output::Output;
+use super::probe::{self, Probing};
 use super::rotate::{Rotated, SIZE};
 use super::signals;
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ const ORPHAN_TICK: Duration = Duration::from_secs(1);
 const KILL_TICK: Duration = Duration::from_millis(50);
 /// How much longer than its grace a holder waits before it kills by itself: the supervisor comes first.
 const AFTER_SUPERVISOR: Duration = Duration::from_secs(2);
+/// Rounds a wait up, so that a look is due when we wake for it.
+const PROBE_LATE: Duration = Duration::from_micros(100);
 /// Exit code when the instance's lock is held: somebody of this name lives already.
 const HELD: u8 = 75;
 /// Exit code when the command could not be started, as a shell has it.
@@ -65,7 +68,9 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
             return Ok(HELD);
         }
     };
-    restore_limits(given.open_files);
+    for words in limits::take_over() {
+        log.write(format!("tachi: {words}\n").as_bytes());
+    }
     let mut child = match signals::unblocked(|| start(argv))? {
         Ok(child) => child,
         Err(error) => {
@@ -83,8 +88,14 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
     };
     let pid_start = process::stat(child.id()).map_or(0, |stat| stat.start);
     let command = ProcessRef { pid: child.id(), pid_start, boot_id: process::boot_id() };
-    let files = Files::new(&store, id, &given, &command, now());
-    let (out, err) = (Output::new(child.stdout.take()), Output::new(child.stderr.take()));
+    let mut files = Files::new(&store, id, &given, &command, now());
+    let (mut out, mut err) = (Output::new(child.stdout.take()), Output::new(child.stderr.take()));
+    let probing = Probing::read(now().mono);
+    if let Some(probing) = &probing {
+        files.not_ready(probing.words());
+        out.look_for(probing.needle());
+        err.look_for(probing.needle());
+    }
     let pid = raw_pid(&child);
     let supervisor = supervisor_of(store.dir());
     let mut holder = Holder {
@@ -102,6 +113,7 @@ pub fn hold(id: &InstanceId, argv: &[String]) -> Result<u8> {
         requested: false,
         end: None,
         last_line: None,
+        probing,
     };
     Ok(holder.run())
 }
@@ -125,18 +137,14 @@ fn start(argv: &[String]) -> std::io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    for ours in ["TACHI_NOFILE", "TACHI_STOP_SIGNAL", "TACHI_GRACE_MS"] {
-        command.env_remove(ours);
-    }
+    without_our_words(&mut command);
     command.spawn()
 }
 
-/// The supervisor needs many descriptors; programs that walk all of them, or use select(2), must not inherit that.
-fn restore_limits(open_files: Option<u64>) {
-    if let Some(limit) = open_files {
-        let now = getrlimit(Resource::Nofile);
-        // Lowering is always allowed; if not, the command runs with more.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: now.maximum });
+/// What the supervisor told the holder is not for the command.
+pub(super) fn without_our_words(command: &mut Command) {
+    for ours in [limits::OPEN_FILES, limits::LIMITS, probe::VARIABLE, "TACHI_STOP_SIGNAL", "TACHI_GRACE_MS"] {
+        command.env_remove(ours);
     }
 }
 
@@ -169,6 +177,8 @@ struct Holder {
     requested: bool,
     end: Option<End>,
     last_line: Option<String>,
+    /// The sign of readiness, until it was seen.
+    probing: Option<Probing>,
 }
 
 impl Holder {
@@ -188,7 +198,8 @@ impl Holder {
                 self.receive(signal);
             }
             self.look_for_supervisor();
-            self.reap();
+            let looked = self.reap();
+            untold |= self.is_ready_now(looked);
             self.kill_if_due();
             if let Some(end) = self.end
                 && (self.asked.is_none() || process::children().is_empty())
@@ -208,7 +219,8 @@ impl Holder {
         let at = now().mono;
         let kill = self.asked.map(|at_kill| at_kill.since(at).max(KILL_TICK));
         let look = (self.orphaned.is_some() || self.supervisor.is_none() || untold).then_some(ORPHAN_TICK);
-        let timeout = [kill, look].into_iter().flatten().min().map(|wait| Timespec {
+        let probe = self.probing.as_ref().and_then(Probing::due).map(|due| due.since(at) + PROBE_LATE);
+        let timeout = [kill, look, probe].into_iter().flatten().min().map(|wait| Timespec {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(wait.subsec_nanos()),
         });
@@ -255,7 +267,21 @@ impl Holder {
         }
     }
 
-    fn reap(&mut self) {
+    /// Whether the sign of readiness has been seen just now; a command that ended is not ready.
+    fn is_ready_now(&mut self, looked: bool) -> bool {
+        let Some(probing) = self.probing.as_mut().filter(|_| self.end.is_none()) else { return false };
+        if !(looked || self.out.found() || self.err.found() || probing.look(now().mono)) {
+            return false;
+        }
+        self.probing = None;
+        self.files.ready(now().wall);
+        let told = self.files.running();
+        ring(&self.dir.supervisor_doorbell(), Ring::Instance);
+        !told
+    }
+
+    /// Reaps whoever died; whether one of them has seen the sign of readiness.
+    fn reap(&mut self) -> bool {
         if let Some(pid) = self.pid.filter(|_| self.end.is_none())
             && let Ok(Some(status)) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
         {
@@ -270,9 +296,14 @@ impl Holder {
                 self.asked = Some(now().mono);
             }
         }
+        let mut looked = false;
         for child in strays(self.pid.filter(|_| self.end.is_none())) {
-            let _ = waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            let status = waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            if let (Ok(Some(status)), Some(probing)) = (status, self.probing.as_mut()) {
+                looked |= probing.ended(child, status.exit_status());
+            }
         }
+        looked
     }
 
     /// Kills everything once grace is over.

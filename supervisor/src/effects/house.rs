@@ -5,6 +5,7 @@
 //! hint (files that a hand was still writing are judged then), and sleeps without limit otherwise.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -31,27 +32,37 @@ const LAST_ROUND: Duration = Duration::from_secs(1);
 
 /// The house keeper.
 pub(super) struct House {
-    hints: Option<SyncSender<()>>,
+    hints: Option<Arc<SyncSender<()>>>,
     words: Receiver<String>,
     ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl House {
-    /// Starts keeping the house of `store`. Must come after the signals were blocked.
-    pub(super) fn new(store: &Store) -> Self {
+    /// Starts keeping the house of `store`; calls `said` when there are words. Must come after the signals were blocked.
+    pub(super) fn new(store: &Store, said: impl Fn() + Send + 'static) -> Self {
         // One hint says all: look.
         let (hints, hinted) = sync_channel(1);
         let (say, words) = channel();
         let (end, ended) = sync_channel(1);
         let store = store.clone();
         let keep = move || {
-            Keeper::new(store, say).run(&hinted);
+            Keeper::new(store, say, Box::new(said)).run(&hinted);
             let _ = end.send(());
         };
         // Without a thread there are no views; everything that matters goes on.
         let thread = std::thread::Builder::new().name("house".to_owned()).spawn(keep).ok();
-        Self { hints: Some(hints), words, ended, thread }
+        Self { hints: Some(Arc::new(hints)), words, ended, thread }
+    }
+
+    /// A way to hint from another thread, without waking the loop; it does not keep the house open.
+    pub(super) fn hinter(&self) -> impl Fn() + Send + 'static {
+        let hints = self.hints.as_ref().map(Arc::downgrade).unwrap_or_default();
+        move || {
+            if let Some(hints) = hints.upgrade() {
+                let _ = hints.try_send(());
+            }
+        }
     }
 
     /// Something may have changed.
@@ -87,6 +98,7 @@ struct Keeper {
     /// What is wrong with the memory's file, told once.
     bad_memory: Option<String>,
     say: Sender<String>,
+    said: Box<dyn Fn() + Send>,
     keep: Keep,
     last_error: Option<String>,
     /// The registry as it was when it was last on the disk for certain.
@@ -94,10 +106,10 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(store: Store, say: Sender<String>) -> Self {
+    fn new(store: Store, say: Sender<String>, said: Box<dyn Fn() + Send>) -> Self {
         let (view, board, memory) = (store.view(), store.tasks(), store.memory());
         let keep = Keep::new(&store);
-        Self { store, view, board, memory, bad_memory: None, say, keep, last_error: None, synced: None }
+        Self { store, view, board, memory, bad_memory: None, say, said, keep, last_error: None, synced: None }
     }
 
     fn run(&mut self, hinted: &Receiver<()>) {
@@ -190,5 +202,6 @@ impl Keeper {
     fn tell(&self, text: String) {
         // The loop is gone only when we are to end.
         let _ = self.say.send(text);
+        (self.said)();
     }
 }

@@ -1,8 +1,8 @@
 //! Keeping the logs in bounds and on the disk: what the house keeper does for them in its rounds.
 //!
 //! Dirty segments are synced once a round. Every [`EVERY`] the queue and the event log get a new segment by age, idle readers
-//! are moved, and what may go goes. The board is never cut: its state is the fold of all its events, and a checkpoint of
-//! the fold would have to be trusted more than the events themselves.
+//! are moved, what may go goes, and lines nobody can read are listed. The board is never cut: its state is the fold of all
+//! its events, and a checkpoint of the fold would have to be trusted more than the events themselves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use tachi_shared::log::{Flusher, Limits, Log, Piece, Standing, expendable};
 use tachi_shared::os::Disk;
 use tachi_shared::queue::{Queue, Reader, Verified};
 use tachi_shared::store::Store;
+
+use super::unreadable::Unreadable;
 
 /// Between two looks at what may go.
 const EVERY: Duration = Duration::from_secs(5);
@@ -29,6 +31,7 @@ pub(super) struct Keep {
     queue: Queue,
     events: Log,
     flushers: Vec<Flusher<Disk>>,
+    unreadable: Unreadable,
     /// Since when readers were seen without a process.
     gone: BTreeMap<InstanceId, Mono>,
     looked: Option<Mono>,
@@ -44,6 +47,7 @@ impl Keep {
             queue: store.queue(),
             events: Log::new(Disk, store.dir(), Topic::Events),
             flushers: topics.map(|topic| Flusher::new(Disk, store.dir(), topic)).into(),
+            unreadable: Unreadable::new(store),
             gone: BTreeMap::new(),
             looked: None,
             store: store.clone(),
@@ -58,11 +62,13 @@ impl Keep {
         );
         if self.looked.is_none_or(|at| now.mono.since(at) >= EVERY) {
             self.looked = Some(now.mono);
-            words.extend(self.tidy(now).unwrap_or_else(|error| match error {
-                // Somebody writes; the next look comes.
-                tachi_shared::Error::LockTimeout { .. } => Vec::new(),
-                error => vec![error.to_string()],
-            }));
+            for done in [self.unreadable.look(now.wall), self.tidy(now)] {
+                words.extend(done.unwrap_or_else(|error| match error {
+                    // Somebody writes; the next look comes.
+                    tachi_shared::Error::LockTimeout { .. } => Vec::new(),
+                    error => vec![error.to_string()],
+                }));
+            }
         }
         words
     }

@@ -6,9 +6,9 @@
 //! for a lock, a process, a terminal or a pipe.
 //!
 //! Processes: `table` who is led, `spawn` start, `reap` death, `tree` what a dead leader left, `adopt` what an earlier
-//! supervisor left, `beat` what instances say, `hold` the parent of a foreign command.
+//! supervisor left, `beat` what instances say, `hold` the parent of a foreign command, `probe` when that is ready.
 //! Outside: `poll` and `signals` what is waited for, `door` files that hands place, `registry_writer` and `journal` what
-//! is written down, `retired` who left, `house` views, `screen` the terminal, `rotate` log files that stay small.
+//! is written down, `retired` who left, `reread` the configuration once more, `house` views, `screen` the terminal, `notify` the service manager, `rotate` log files that stay small.
 //! Deliberately absent: decisions about instances. They are made in `fleet/`.
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
@@ -24,10 +24,13 @@ mod house;
 mod journal;
 mod keep;
 mod mark;
+mod notify;
 mod output;
 mod poll;
+mod probe;
 mod reap;
 mod registry_writer;
+mod reread;
 mod retired;
 mod retry;
 mod rotate;
@@ -38,8 +41,11 @@ mod spawn;
 mod table;
 mod thaw;
 mod tree;
+mod unreadable;
 
 pub use hold::hold;
+pub(crate) use registry_writer::CONFIG;
+pub use reread::Settle;
 pub use run_loop::supervise;
 pub use screen::{Draw, Screen};
 pub(crate) use tree::{end_marked, has_marked};

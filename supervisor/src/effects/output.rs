@@ -19,13 +19,25 @@ const LAST_MAX: usize = 300;
 pub(super) struct Output<R> {
     reader: Option<R>,
     partial: Vec<u8>,
+    needle: Option<Vec<u8>>,
+    found: bool,
 }
 
 impl<R: Read + AsFd> Output<R> {
     /// Reads from `reader`, which is made non-blocking.
     pub(super) fn new(reader: Option<R>) -> Self {
         let set = |reader: &R| rustix::io::ioctl_fionbio(reader, true).is_ok();
-        Self { reader: reader.filter(set), partial: Vec::new() }
+        Self { reader: reader.filter(set), partial: Vec::new(), needle: None, found: false }
+    }
+
+    /// Looks for a line that holds this text, from now on and until it was seen.
+    pub(super) fn look_for(&mut self, text: Option<&str>) {
+        self.needle = text.map(|text| text.as_bytes().to_vec());
+    }
+
+    /// Whether it was seen.
+    pub(super) fn found(&self) -> bool {
+        self.found
     }
 
     /// What to wait on; nothing once it has ended.
@@ -59,6 +71,8 @@ impl<R: Read + AsFd> Output<R> {
         if cut > 0 {
             let rest = self.partial.split_off(cut);
             remember(&self.partial, last);
+            let holds = |needle: &Vec<u8>| self.partial.windows(needle.len()).any(|text| text == needle);
+            self.found |= self.needle.take_if(|needle| holds(needle)).is_some();
             log.write(&self.partial);
             self.partial = rest;
         }

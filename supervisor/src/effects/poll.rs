@@ -19,6 +19,8 @@ pub(super) const SIGNALS: Token = 0;
 pub(super) const DOORBELL: Token = 1;
 /// The watcher's wake-up.
 pub(super) const HINTS: Token = 2;
+/// The configuration was read again.
+pub(super) const REREAD: Token = 3;
 /// Leaders' pidfds count up from here.
 pub(super) const LEADERS: Token = 16;
 

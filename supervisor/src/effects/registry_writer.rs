@@ -5,24 +5,26 @@
 //! is compared with what it held when we last saw it: a different `desired` is a person's wish and is kept, everything
 //! else in a row is ours. Fields we do not know stay.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tachi_shared::clock::{Mono, now as read_clock};
-use tachi_shared::id::{Incarnation, InstanceId};
+use tachi_shared::id::InstanceId;
 use tachi_shared::os::{Disk, Storage as _};
 use tachi_shared::registry::{Desired, Registry, RegistryStore, Row, SupervisorRow, hand_edits};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
 use super::retry::Retry;
-use crate::fleet::Event;
+use crate::fleet::{Event, Fleet};
 
 /// Longest pause between two writes, however long one takes.
 const PAUSE_LONGEST: Duration = Duration::from_millis(250);
 /// How long a file that does not parse may belong to a hand that is still writing it.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Name of the field in the supervisor's row that says which configuration is in force.
+pub(crate) const CONFIG: &str = "config";
 
 /// What a look at the file brought.
 #[derive(Debug, Default)]
@@ -69,9 +71,11 @@ impl RegistryWriter {
         self.pending = true;
     }
 
-    /// Keeps the last starts of instances that left, with the next write.
-    pub(super) fn remember(&mut self, retired: &BTreeMap<InstanceId, Incarnation>) {
-        super::retired::remember(&mut self.supervisor, retired);
+    /// Keeps the last starts of instances that left, and which configuration is in force, with the next write.
+    pub(super) fn remember(&mut self, fleet: &Fleet) {
+        super::retired::remember(&mut self.supervisor, fleet.retired());
+        let config = fleet.config().and_then(|read| serde_json::to_value(read).ok());
+        self.supervisor.extra.insert(CONFIG.to_owned(), config.unwrap_or_default());
     }
 
     /// When to write next, if anything is to be written.

@@ -21,9 +21,11 @@ use super::door::{self, Doors};
 use super::home::Home;
 use super::house::House;
 use super::journal::Journal;
-use super::poll::{DOORBELL, HINTS, Poll, SIGNALS, Token};
+use super::notify::Notify;
+use super::poll::{DOORBELL, HINTS, Poll, REREAD, SIGNALS, Token};
 use super::reap::{self, OomCounter};
 use super::registry_writer::{Looked, RegistryWriter};
+use super::reread::{Reread, Settle};
 use super::rotate::Rotated;
 use super::screen::Screen;
 use super::signals;
@@ -44,15 +46,15 @@ const REPLY_ANYWAY: Duration = Duration::from_millis(500);
 /// Patience with each lock when leaving.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs a fleet until it is told to end; returns the exit code.
+/// Runs a fleet until it is told to end; returns the exit code. `settle` settles the settings once more.
 ///
 /// Must be called on the main thread of a process that has no other thread yet: signals are blocked here for all.
 ///
 /// # Errors
 /// [`crate::Error::Store`] when the directory cannot be used or is held by another supervisor, [`crate::Error::System`]
 /// when the system refuses what a supervisor needs.
-pub fn supervise(settings: Settings, screen: Screen) -> Result<u8> {
-    let mut supervisor = super::begin::begin(&settings, screen)?;
+pub fn supervise(settings: Settings, screen: Screen, settle: Settle) -> Result<u8> {
+    let mut supervisor = super::begin::begin(&settings, screen, settle)?;
     drop(settings);
     let code = supervisor.run()?;
     supervisor.leave();
@@ -89,6 +91,8 @@ pub(super) struct Supervisor {
     pub(super) registry: RegistryWriter,
     pub(super) journal: Journal,
     pub(super) house: House,
+    pub(super) reread: Reread,
+    pub(super) notify: Notify,
     pub(super) screen: Screen,
     pub(super) own_log: Rotated,
     pub(super) events: VecDeque<Event>,
@@ -109,6 +113,7 @@ impl Supervisor {
             self.collect(&ready, now);
             self.think(now);
             self.write_down(clock::now());
+            self.notify.round(now.mono, self.fleet.ending(), || fleet::readiness(&self.fleet));
             if let Some(code) = self.exit {
                 return Ok(code);
             }
@@ -127,6 +132,7 @@ impl Supervisor {
             self.registry.due(),
             self.registry.doubt(),
             self.journal.due(),
+            self.notify.due(),
         ];
         // Rounded up: a deadline must have passed when we wake for it.
         let wait = due.into_iter().flatten().min().map(|at| at.since(now) + Duration::from_micros(100));
@@ -143,6 +149,7 @@ impl Supervisor {
                 SIGNALS => children |= self.take_signals(),
                 DOORBELL => self.take_rings(now.mono),
                 HINTS => {}
+                REREAD => self.events.extend(self.reread.taken()),
                 leader => died |= self.take_death(leader),
             }
         }
@@ -221,7 +228,7 @@ impl Supervisor {
         if std::mem::take(&mut self.later.rows) {
             self.screen.rows(|| rows(fleet, table, now));
         }
-        self.registry.remember(fleet.retired());
+        self.registry.remember(fleet);
         let looked = self.registry.flush(|| rows(fleet, table, now), now.mono, wait);
         self.take_look(looked, now);
     }
@@ -253,7 +260,7 @@ impl Supervisor {
             self.screen.end();
             return;
         }
-        self.registry.remember(self.fleet.retired());
+        self.registry.remember(&self.fleet);
         self.registry.leave(|| rows(&self.fleet, &self.table, now), now.mono, LAST_WAIT);
         for reply in std::mem::take(&mut self.later.replies) {
             let _ = self.doors.answer(&reply);

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tachi_shared::id::{Incarnation, ProcessRef};
 use tachi_shared::layout::StateDir;
 use tachi_shared::log::Durability;
-use tachi_shared::os::process;
+use tachi_shared::os::{limits, process};
 use tachi_shared::registry::Kind;
 
 use super::table::Leader;
@@ -30,7 +30,7 @@ const INHERITED: [&str; 10] =
 /// And every variable that begins like this.
 const INHERITED_PREFIXES: [&str; 3] = ["LC_", "XDG_", "TACHI_"];
 /// Variables of a surrounding instance (a fleet started by an instance) that would be lies for ours.
-const NOT_INHERITED: [&str; 9] = [
+const NOT_INHERITED: [&str; 11] = [
     "TACHI_INSTANCE_ID",
     "TACHI_INSTANCE_ROLE",
     "TACHI_INCARNATION",
@@ -39,6 +39,8 @@ const NOT_INHERITED: [&str; 9] = [
     "TACHI_STOP_SIGNAL",
     "TACHI_GRACE_MS",
     "TACHI_NOFILE",
+    "TACHI_LIMITS",
+    "TACHI_READY",
     "TACHI_STATE_DIR",
 ];
 
@@ -132,6 +134,9 @@ impl Launcher {
                 command
                     .env("TACHI_STOP_SIGNAL", spec.stop_signal.to_string())
                     .env("TACHI_GRACE_MS", spec.grace.as_millis().to_string());
+                if let Some(text) = spec.ready.as_ref().and_then(|probe| serde_json::to_string(probe).ok()) {
+                    command.env(super::probe::VARIABLE, text);
+                }
                 command
             }
         };
@@ -139,6 +144,9 @@ impl Launcher {
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.envs(own.into_iter().filter_map(|(name, value)| Some((name, value?))));
         command.envs(spec.env.iter().map(|(name, value)| (name, value)));
+        if !spec.limits.is_empty() {
+            command.env(limits::LIMITS, limits::text(&spec.limits));
+        }
         if let Some(port) = spec.port {
             command.env("TACHI_PORT", port.to_string());
         }

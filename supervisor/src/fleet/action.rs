@@ -73,6 +73,13 @@ pub enum Action {
         /// Per target.
         details: Map<String, Value>,
     },
+    /// Read and settle the configuration again, off the loop. Answered by `Reread`.
+    Reread {
+        /// For the reply.
+        command: CommandId,
+        /// Whether nothing is to be done.
+        dry_run: bool,
+    },
     /// Write the stop file with this text.
     LatchStop(String),
     /// Remove the stop file.

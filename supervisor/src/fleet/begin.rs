@@ -18,9 +18,11 @@ use super::stop::KILL_AGAIN;
 use super::{action::Action, next::Step};
 use crate::settings::{RestartPolicy, Spec};
 
-/// Whether something of the row's last start may still live: only these states are entered with an empty tree.
+/// Whether something of the row's last start may still live: the states at rest are entered with an empty
+/// tree, and who waits for its first start has none.
 fn may_have_remains(row: &Row) -> bool {
-    row.pid.is_some() || !matches!(row.status, Status::Stopped | Status::Failed | Status::Backoff)
+    let at_rest = matches!(row.status, Status::Stopped | Status::Failed | Status::Backoff);
+    row.pid.is_some() || (!at_rest && row.incarnation > Incarnation::default())
 }
 
 /// Whether the former supervisor saw this death and only its remains are left. A stepped wall clock can make a death
@@ -49,6 +51,12 @@ impl Step<'_> {
             self.take_in(spec, row, living, true);
         }
         self.take_in_extras(rows, alive);
+        // Only now everybody is known whom somebody may need.
+        for id in self.fleet.order.clone() {
+            if self.fleet.get(&id).is_some_and(|instance| instance.phase == Phase::Down(Rest::Waiting)) {
+                self.start(&id);
+            }
+        }
         let adopted = alive.len();
         self.note("supervisor-up", format!("{} instances, {adopted} adopted", self.fleet.order.len()));
     }
@@ -190,7 +198,7 @@ impl Step<'_> {
             let how = row.reason.clone().unwrap_or_else(|| "finished before".to_owned());
             self.enter(id, Phase::Down(Rest::Finished(how)));
         } else {
-            self.start(id);
+            self.enter(id, Phase::Down(Rest::Waiting));
         }
     }
 }

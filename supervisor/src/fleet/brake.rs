@@ -65,6 +65,11 @@ impl Brake {
         Self { enabled, ..Self::default() }
     }
 
+    /// Switches it on or off; who is held already is let go by the usual way.
+    pub(super) fn enable(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
     fn alike(&self, likeness: &Likeness) -> usize {
         self.recent.values().filter(|(_, other)| other == likeness).count()
     }

@@ -44,10 +44,7 @@ impl Step<'_> {
                 step.want_start(id);
                 Goal::Ready { above: None }
             }),
-            Verb::Stop { targets } => self.each(command, "stopped", &targets, |step, id| {
-                step.want_stop(id);
-                Goal::Down
-            }),
+            Verb::Stop { targets } => self.stop(command, &targets),
             Verb::Restart { targets } => self.each(command, "restarted", &targets, |step, id| {
                 let above = step.fleet.get(id).map(|instance| instance.incarnation);
                 step.want_restart(id);
@@ -59,6 +56,8 @@ impl Step<'_> {
             }),
             Verb::Reset { targets } => self.each(command, "reset", &targets, Self::reset),
             Verb::Rolling { targets } => self.rolling(command, &targets),
+            // Answered when the configuration has been read.
+            Verb::Apply { dry_run } => self.told.push(Action::Reread { command, dry_run }),
         }
     }
 
@@ -73,6 +72,19 @@ impl Step<'_> {
         );
         let text = self.fleet.latch.as_ref().filter(|_| starts)?;
         Some((1, format!("stop is latched ({text}); `tachi resume all` clears it")))
+    }
+
+    /// All are to be down before the first is asked, so that who is needed by another target waits for that one.
+    fn stop(&mut self, command: CommandId, targets: &[String]) {
+        let Some((command, ids)) = self.targets(command, targets) else { return };
+        for id in &ids {
+            if let Some(instance) = self.fleet.instances.get_mut(id) {
+                instance.desired = Desired::Stopped;
+            }
+        }
+        self.save_first();
+        ids.iter().for_each(|id| self.stop_one(id, StopCause::Requested));
+        self.promise(command, "stopped", ids.into_iter().map(|id| (id, Goal::Down)).collect());
     }
 
     /// Forgets what failures have cost. Who is down because of them starts; who runs, or was stopped by a person, stays so.
@@ -271,5 +283,7 @@ fn words(verb: &Verb) -> String {
         Verb::Scale { role, count } => format!("scale {role}={count}"),
         Verb::Rolling { targets } => format!("rolling {}", targets.join(" ")),
         Verb::Reset { targets } => format!("reset {}", targets.join(" ")),
+        Verb::Apply { dry_run: true } => "apply --dry-run".to_owned(),
+        Verb::Apply { dry_run: false } => "apply".to_owned(),
     }
 }

@@ -5,6 +5,8 @@ use tachi_shared::command::Verb;
 use tachi_shared::id::{CommandId, Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Desired, Row};
 
+use crate::settings::Settings;
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -93,6 +95,15 @@ pub enum Event {
         verb: Verb,
         /// By whom.
         from: String,
+    },
+    /// [`super::Action::Reread`] is done.
+    Reread {
+        /// For the reply.
+        command: CommandId,
+        /// Whether nothing is to be done.
+        dry_run: bool,
+        /// The settings, or why the configuration cannot be taken.
+        outcome: Result<Box<Settings>, String>,
     },
     /// `desired` was edited by hand in the registry.
     Edited {

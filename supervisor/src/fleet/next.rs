@@ -12,8 +12,9 @@ use tachi_shared::id::InstanceId;
 
 use super::action::Action;
 use super::event::Event;
-use super::phase::Phase;
+use super::phase::{Phase, Rest};
 use super::state::{Ending, Fleet, Instance};
+use crate::settings::{RestartPolicy, Until};
 
 /// `doing` and heartbeats reach the registry at most this often; changes of state reach it at once.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);
@@ -69,6 +70,7 @@ impl<'a> Step<'a> {
             Event::TreeEmpty { id, incarnation } => self.tree_empty(&id, incarnation),
             Event::Frozen { id, frozen } => self.frozen(&id, frozen),
             Event::Command { command, verb, from } => self.command(command, verb, &from),
+            Event::Reread { command, dry_run, outcome } => self.reread(command, dry_run, outcome),
             Event::Edited { id, desired } => self.edited(&id, desired),
             Event::StopFile { present: true, text } => self.latch(text),
             Event::StopFile { present: false, .. } => self.unlatch(),
@@ -104,7 +106,9 @@ impl<'a> Step<'a> {
 
     fn finish(mut self) -> Vec<Action> {
         self.watch_probe();
+        self.look_at_needs();
         self.roll();
+        self.end_if_over();
         self.answer_pending();
         self.leave_when_empty();
         let exits = self.last.iter().any(|action| matches!(action, Action::Exit(_)));
@@ -123,6 +127,21 @@ impl<'a> Step<'a> {
         self.fleet.wake_at = if exits { None } else { self.fleet.deadline() };
         actions.extend(self.fleet.wake_at.map(Action::WakeAt));
         actions
+    }
+
+    /// Ends the run when what it was for is over.
+    fn end_if_over(&mut self) {
+        if self.fleet.until != Until::AllJobsDone || self.fleet.ending() || self.moved.is_empty() {
+            return;
+        }
+        let mut jobs =
+            self.fleet.instances.values().filter(|i| i.spec.restart == RestartPolicy::Job).peekable();
+        let over = |job: &Instance| {
+            matches!(job.phase, Phase::Failed { .. } | Phase::Down(Rest::Finished(_) | Rest::Requested))
+        };
+        if jobs.peek().is_some() && jobs.all(over) {
+            self.terminate("all jobs are done");
+        }
     }
 
     /// Ends the loop once the supervisor was told to leave and nothing lives any more.
@@ -149,6 +168,11 @@ impl<'a> Step<'a> {
     /// Moves an instance into another phase; the only way to do so.
     pub(super) fn enter(&mut self, id: &InstanceId, phase: Phase) {
         if let Some(instance) = self.fleet.instances.get_mut(id) {
+            if matches!(phase, Phase::Waiting(_)) {
+                self.fleet.waiting.insert(id.clone());
+            } else {
+                self.fleet.waiting.remove(id);
+            }
             instance.phase = phase;
             self.moved(id);
         }

@@ -28,6 +28,8 @@ pub enum Phase {
         /// After what.
         reason: String,
     },
+    /// No process; it starts once what it needs is ready.
+    Waiting(Wait),
     /// No process; the group brake decides when it starts.
     Held {
         /// After what.
@@ -38,6 +40,17 @@ pub enum Phase {
         /// Why.
         reason: String,
     },
+}
+
+/// A start that is put off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Whom it waits for, and how that one is, for people.
+    pub reason: String,
+    /// Whether nothing will change by itself: what it needs is down or given up.
+    pub hopeless: bool,
+    /// Whether the start replaces one that died.
+    pub again: bool,
 }
 
 /// Why it is down.
@@ -135,6 +148,8 @@ pub enum StopCause {
     Latch,
     /// It was silent too long.
     Watchdog,
+    /// What it needs was given up.
+    Needs,
 }
 
 /// Why a process died.
@@ -167,6 +182,7 @@ impl Cause {
             Self::Stop(StopCause::Down) => "down",
             Self::Stop(StopCause::Latch) => "latch",
             Self::Stop(StopCause::Watchdog) => "watchdog",
+            Self::Stop(StopCause::Needs) => "needs",
             Self::External => "external",
             Self::Crash => "crash",
             Self::Oom => "oom",

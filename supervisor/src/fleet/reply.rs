@@ -29,6 +29,7 @@ pub(super) struct Pending {
     open: BTreeMap<InstanceId, Goal>,
     missed: Vec<String>,
     details: Map<String, Value>,
+    more: Option<(&'static str, Value)>,
 }
 
 /// What must become true of one instance.
@@ -47,6 +48,8 @@ pub(super) enum Goal {
     Idle,
     /// What it cost is forgotten: true at once.
     Cleared,
+    /// It goes on as it is under new rules: true at once.
+    Taken,
 }
 
 pub(super) enum Outcome {
@@ -60,13 +63,16 @@ impl Goal {
     pub(super) fn look(self, fleet: &Fleet, id: &InstanceId) -> Outcome {
         let Some(instance) = fleet.get(id) else {
             return match self {
-                Self::Down | Self::Idle | Self::Cleared => Outcome::Met("left the fleet".to_owned()),
+                Self::Down | Self::Idle | Self::Cleared | Self::Taken => {
+                    Outcome::Met("left the fleet".to_owned())
+                }
                 Self::Ready { .. } | Self::Working => Outcome::Missed("left the fleet".to_owned()),
             };
         };
         let up = format!("ready as start {}", instance.incarnation);
         match (self, &instance.phase) {
             (Self::Cleared, _) => Outcome::Met("its failures are forgotten".to_owned()),
+            (Self::Taken, _) => Outcome::Met("changed without a restart".to_owned()),
             (Self::Down, Phase::Down(_) | Phase::Failed { .. }) => Outcome::Met("stopped".to_owned()),
             (Self::Down, _) if fleet.wants_up(instance) => Outcome::Missed("is wanted up again".to_owned()),
             (Self::Down, _) => Outcome::Open,
@@ -79,6 +85,7 @@ impl Goal {
             (Self::Working, _) if instance.desired == Desired::Paused => {
                 Outcome::Missed("is to be paused again".to_owned())
             }
+            (_, Phase::Waiting(wait)) if wait.hopeless => Outcome::Missed(wait.reason.clone()),
             (_, Phase::Failed { reason }) => Outcome::Missed(format!("failed: {reason}")),
             (_, Phase::Down(Rest::Finished(reason))) => Outcome::Met(reason.clone()),
             (Self::Working, Phase::Down(_)) => Outcome::Met("not running".to_owned()),
@@ -105,9 +112,20 @@ impl Step<'_> {
 
     /// Answers once every goal is met or missed, perhaps in this very step.
     pub(super) fn promise(&mut self, command: CommandId, done: &'static str, goals: Vec<(InstanceId, Goal)>) {
+        self.promise_with(command, done, goals, None);
+    }
+
+    /// The same, with something for programs beside what becomes of each.
+    pub(super) fn promise_with(
+        &mut self,
+        command: CommandId,
+        done: &'static str,
+        goals: Vec<(InstanceId, Goal)>,
+        more: Option<(&'static str, Value)>,
+    ) {
         self.moved.extend(goals.iter().map(|(id, _)| id.clone()));
         let open = goals.into_iter().collect();
-        let pending = Pending { command, done, open, missed: Vec::new(), details: Map::new() };
+        let pending = Pending { command, done, open, missed: Vec::new(), details: Map::new(), more };
         self.fleet.pending.push(pending);
         if self.fleet.pending.len() > PENDING_MAX {
             let oldest = self.fleet.pending.remove(0);
@@ -171,7 +189,8 @@ impl Pending {
             (true, few) if few <= NAMES_MAX => format!("{} {}", self.done, names.join(", ")),
             (true, many) => format!("{} {many} instances", self.done),
         };
-        let details = std::mem::take(&mut self.details);
+        let mut details = std::mem::take(&mut self.details);
+        details.extend(self.more.take().map(|(key, value)| (key.to_owned(), value)));
         Action::Reply { command: self.command.clone(), ok, code: i32::from(!ok), message, details }
     }
 }

@@ -13,6 +13,18 @@ pub fn rows(fleet: &Fleet, now: Now) -> Vec<Row> {
     fleet.in_order().map(|(_, instance)| row(fleet, instance, now)).collect()
 }
 
+/// `4 of 5 ready`: of those that are to run.
+#[must_use]
+pub fn readiness(fleet: &Fleet) -> String {
+    let wanted = fleet.instances.values().filter(|instance| fleet.wants_up(instance));
+    let (ready, all) = wanted.fold((0, 0), |(ready, all), i| (ready + usize::from(i.ready()), all + 1));
+    match (fleet.ending(), &fleet.latch) {
+        (true, _) => "ending".to_owned(),
+        (false, Some(text)) => format!("stop is latched: {text}"),
+        (false, None) => format!("{ready} of {all} ready"),
+    }
+}
+
 fn row(fleet: &Fleet, instance: &Instance, now: Now) -> Row {
     let process = instance.process();
     let due = match &instance.phase {
@@ -66,7 +78,8 @@ fn reason(fleet: &Fleet, instance: &Instance) -> Option<String> {
             Cause::Stop(cause) => Some(wish(cause, instance)),
             _ => Some("it died; the rest of its processes are being ended first".to_owned()),
         },
-        Phase::Spawning { .. } | Phase::Alive(_) => None,
+        Phase::Waiting(wait) => Some(wait.reason.clone()),
+        Phase::Spawning { .. } | Phase::Alive(_) => fleet.held_up(instance),
     }
 }
 
@@ -78,6 +91,7 @@ fn wish(cause: StopCause, instance: &Instance) -> String {
         StopCause::Scale => format!("fewer of its role are wanted; it is killed after {grace}"),
         StopCause::Down => format!("the supervisor is leaving; it is killed after {grace}"),
         StopCause::Latch => format!("stop is latched; it is killed after {grace}"),
+        StopCause::Needs => format!("what it needs was given up; it is killed after {grace}"),
         StopCause::Watchdog => "it was silent for too long and is being killed".to_owned(),
     }
 }

@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 use tachi_shared::id::{CommandId, InstanceId, Role};
 
 use super::next::Step;
-use super::phase::StopCause;
 use super::reply::Goal;
 use super::state::{Fleet, Instance};
 use crate::settings::Spec;
@@ -23,8 +22,13 @@ pub(super) fn number(id: &InstanceId) -> u64 {
 impl Fleet {
     /// How an instance of `role` is run if nothing names it; without a role, as the first template says.
     pub(super) fn template(&self, role: Option<&Role>, id: &InstanceId) -> Option<Spec> {
-        let known = self.templates.iter().find(|spec| Some(&spec.role) == role);
-        let mut spec = known.or(self.templates.first()).or(self.specs.first())?.clone();
+        Self::from_template(&self.templates, role, id).or_else(|| Self::from_template(&self.specs, role, id))
+    }
+
+    /// The same, as these templates say; the first serves roles that have none.
+    pub(super) fn from_template(templates: &[Spec], role: Option<&Role>, id: &InstanceId) -> Option<Spec> {
+        let known = templates.iter().find(|spec| Some(&spec.role) == role);
+        let mut spec = known.or(templates.first())?.clone();
         spec.id = id.clone();
         spec.port = None;
         if let Some(role) = role {
@@ -83,13 +87,7 @@ impl Step<'_> {
         members.sort_by_key(|id| Reverse((number(id), id.clone())));
         members.truncate(members.len() - count);
         for id in &members {
-            let Some(instance) = self.fleet.instances.get_mut(id) else { continue };
-            instance.leaving = true;
-            if instance.occupied() {
-                self.stop_one(id, StopCause::Scale);
-            } else {
-                self.remove(id);
-            }
+            self.discharge(id);
         }
         members.into_iter().map(|id| (id, Goal::Down)).collect()
     }

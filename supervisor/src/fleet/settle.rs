@@ -11,6 +11,7 @@ use super::next::Step;
 use super::phase::{After, Cause, Phase, Rest, StopCause};
 use super::stop::KILL_AGAIN;
 use super::words::{describe, seconds};
+use crate::settings::{OnFailed, Until};
 
 impl Step<'_> {
     /// Nothing of the tree is left: now the next thing may happen.
@@ -55,6 +56,7 @@ impl Step<'_> {
             (_, After::Fail { reason }) => {
                 self.note_of(id, "failed", format!("{id} is given up: {reason}"));
                 self.enter_vacant(id, Phase::Failed { reason });
+                self.failed_for_good(id);
             }
             (_, After::Finish { reason }) => self.rest(id, Rest::Finished(reason)),
             (None, After::Later { until, reason }) if until > now => {
@@ -68,6 +70,19 @@ impl Step<'_> {
             (None, _) => {
                 self.enter_vacant(id, Phase::Down(Rest::Waiting));
                 self.replace(id);
+            }
+        }
+    }
+
+    /// What a failure for good means for the others.
+    fn failed_for_good(&mut self, id: &InstanceId) {
+        let Some(instance) = self.fleet.instances.get(id) else { return };
+        let ends = self.fleet.until == Until::AnyFailed || instance.spec.on_failed == OnFailed::StopRun;
+        if ends && !self.fleet.ending() {
+            self.terminate(&format!("{id} was given up"));
+        } else if instance.spec.on_failed == OnFailed::StopDependents {
+            for dependent in self.fleet.dependents(id) {
+                self.stop_one(&dependent, StopCause::Needs);
             }
         }
     }
@@ -95,6 +110,7 @@ impl Step<'_> {
                 format!("restarting in {}", seconds(until.since(self.now.mono)))
             }
             Phase::Failed { reason } => format!("given up: {reason}"),
+            Phase::Waiting(wait) => format!("not restarting yet: {}", wait.reason),
             _ => "not restarting".to_owned(),
         };
         let crashed = !matches!(&instance.last_death, Some(death) if death.code == Some(0));

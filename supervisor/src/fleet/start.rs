@@ -10,6 +10,7 @@ use tachi_shared::registry::{Death, DeathKind, Desired, Kind};
 use super::action::Action;
 use super::next::Step;
 use super::phase::{After, Alive, Cause, Emptying, Mode, Phase, Rest};
+use super::state::Instance;
 use super::words::describe;
 use nix::libc::{SIGCONT, SIGSTOP};
 
@@ -35,6 +36,13 @@ impl Step<'_> {
             let rest = if ending { Rest::Ending } else { Rest::Latched };
             return self.enter(id, Phase::Down(rest));
         }
+        if let Some(spec) = instance.next_spec.take() {
+            instance.spec = *spec;
+        }
+        if let Some(wait) = self.fleet.wait_of(id) {
+            return self.enter(id, Phase::Waiting(wait));
+        }
+        let Some(instance) = self.fleet.instances.get_mut(id) else { return };
         instance.incarnation = instance.incarnation.next();
         instance.started_at = Some(self.now.wall);
         instance.doing = None;
@@ -46,10 +54,10 @@ impl Step<'_> {
     /// Starts the next incarnation in place of one that died.
     pub(super) fn replace(&mut self, id: &InstanceId) {
         self.start(id);
-        if let Some(instance) = self.fleet.instances.get_mut(id)
-            && matches!(instance.phase, Phase::Spawning { .. })
-        {
-            instance.restarts += 1;
+        match self.fleet.instances.get_mut(id) {
+            Some(Instance { phase: Phase::Spawning { .. }, restarts, .. }) => *restarts += 1,
+            Some(Instance { phase: Phase::Waiting(wait), .. }) => wait.again = true,
+            _ => {}
         }
     }
 

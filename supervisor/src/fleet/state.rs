@@ -4,7 +4,7 @@
 //! [`Phase::Stopping`]; remains of one may exist in [`Phase::Emptying`]; in every other phase there is nothing, and only
 //! from those a start is allowed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use tachi_shared::clock::{Mono, Timestamp};
@@ -12,11 +12,11 @@ use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Death, Desired, Kind, Status};
 
 use super::brake::Brake;
-use super::phase::{Alive, Cause, Emptying, Mode, Phase, Rest};
+use super::phase::{Alive, Cause, Emptying, Mode, Phase, Rest, StopCause, Wait};
 use super::reply::Pending;
 use super::restart::History;
 use super::rolling::Rolling;
-use crate::settings::{Settings, Spec};
+use crate::settings::{ConfigRead, Settings, Spec, Until};
 
 /// The whole fleet.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,10 @@ pub struct Fleet {
     pub(super) specs: Vec<Spec>,
     /// Per role, for instances added later; the first serves unknown roles.
     pub(super) templates: Vec<Spec>,
+    /// What the settings say of the fleet as a whole, by key; taken over by a new supervisor only.
+    pub(super) whole: BTreeMap<&'static str, String>,
+    /// The configuration in force, as it was read.
+    pub(super) config: Option<ConfigRead>,
     /// Many failing alike.
     pub(super) brake: Brake,
     /// Kernel boot the moments belong to.
@@ -39,6 +43,12 @@ pub struct Fleet {
     pub(super) ending: Ending,
     /// Commands whose wish is not true yet.
     pub(super) pending: Vec<Pending>,
+    /// Those that wait for others, by id.
+    pub(super) waiting: BTreeSet<InstanceId>,
+    /// Those that are to end once nobody who needs them is left, and why.
+    pub(super) put_off: BTreeMap<InstanceId, StopCause>,
+    /// When the run is over by itself.
+    pub(super) until: Until,
     /// A rolling restart on its way.
     pub(super) rolling: Option<Rolling>,
     /// Last incarnation of instances that were removed: a number is never handed out twice.
@@ -61,6 +71,9 @@ impl Fleet {
             specs: settings.specs.clone(),
             templates: settings.roles.clone(),
             brake: Brake::new(settings.brake),
+            until: settings.until,
+            whole: settings.whole(),
+            config: settings.config.clone(),
             ..Self::default()
         }
     }
@@ -76,6 +89,12 @@ impl Fleet {
     #[must_use]
     pub fn retired(&self) -> &BTreeMap<InstanceId, Incarnation> {
         &self.retired
+    }
+
+    /// The configuration in force, as it was read.
+    #[must_use]
+    pub fn config(&self) -> Option<&ConfigRead> {
+        self.config.as_ref()
     }
 
     /// One instance.
@@ -124,6 +143,8 @@ pub(super) enum Ending {
 pub struct Instance {
     /// How it is run.
     pub spec: Spec,
+    /// How it is run from its next start on, if that is different.
+    pub(super) next_spec: Option<Box<Spec>>,
     /// What it should be.
     pub desired: Desired,
     /// The current or last start; 0 before the first.
@@ -154,6 +175,7 @@ impl Instance {
     pub fn new(spec: Spec) -> Self {
         Self {
             spec,
+            next_spec: None,
             desired: Desired::Running,
             incarnation: Incarnation::default(),
             phase: Phase::Down(Rest::Waiting),
@@ -215,8 +237,8 @@ impl Instance {
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.phase {
-            Phase::Down(_) => Status::Stopped,
-            Phase::Spawning { .. } => Status::Starting,
+            Phase::Down(_) | Phase::Waiting(Wait { hopeless: true, .. }) => Status::Stopped,
+            Phase::Spawning { .. } | Phase::Waiting(_) => Status::Starting,
             Phase::Alive(_) if self.paused() => Status::Paused,
             Phase::Alive(alive) => match alive.mode {
                 Mode::Frozen => Status::Frozen,

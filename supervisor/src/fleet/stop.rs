@@ -22,6 +22,9 @@ impl Step<'_> {
     /// Brings one instance down; what follows is decided when its tree is empty.
     pub(super) fn stop_one(&mut self, id: &InstanceId, cause: StopCause) {
         let now = self.now.mono;
+        if self.put_off(id, cause) {
+            return;
+        }
         let Some(instance) = self.fleet.instances.get_mut(id) else { return };
         match &mut instance.phase {
             Phase::Spawning { .. } | Phase::Alive(_) => {
@@ -38,7 +41,13 @@ impl Step<'_> {
             }
             Phase::Emptying(_) => self.moved(id),
             Phase::Failed { .. } | Phase::Down(_) if cause != StopCause::Requested => {}
-            Phase::Down(_) | Phase::Failed { .. } | Phase::Backoff { .. } | Phase::Held { .. } => {
+            Phase::Waiting(_) if matches!(cause, StopCause::Restart | StopCause::Needs) => {}
+            Phase::Backoff { .. } | Phase::Held { .. } if cause == StopCause::Needs => self.start(id),
+            Phase::Down(_)
+            | Phase::Failed { .. }
+            | Phase::Backoff { .. }
+            | Phase::Held { .. }
+            | Phase::Waiting(_) => {
                 self.enter(id, Phase::Down(rest_for(cause)));
             }
         }

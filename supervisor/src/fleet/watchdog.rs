@@ -14,6 +14,7 @@ use super::next::{REFRESH, Step};
 use super::phase::{Alive, Mode, Phase, StopCause};
 use super::state::{Fleet, Instance};
 use super::words::seconds;
+use crate::settings::{Probe, Spec};
 
 /// A start without readiness or progress is called stalled after this,
 const START_SOFT: Duration = Duration::from_secs(30);
@@ -63,7 +64,12 @@ impl Step<'_> {
         let Phase::Alive(alive) = &mut instance.phase else { return };
         let silence = seconds(Duration::from_secs(now.since(alive.heard).as_secs()));
         let doing = instance.doing.as_deref().unwrap_or("starting");
-        if now >= hard {
+        if now >= hard && unseen_sign(&instance.spec, alive).is_some() {
+            let took = seconds(Duration::from_secs(now.since(alive.since).as_secs()));
+            let text = format!("{id} was not ready after {took} ({doing}) and is ended");
+            self.note_of(id, "watchdog", text);
+            self.kill_now(id, StopCause::Watchdog);
+        } else if now >= hard {
             let text = format!("{id} was silent for {silence} ({doing}) and is ended");
             self.note_of(id, "watchdog", text);
             self.kill_now(id, StopCause::Watchdog);
@@ -79,12 +85,21 @@ impl Step<'_> {
 /// When a living instance is called stalled, and when it is ended.
 fn limits(instance: &Instance) -> Option<(Mono, Mono)> {
     let Phase::Alive(alive) = &instance.phase else { return None };
+    if let Some(probe) = unseen_sign(&instance.spec, alive) {
+        let end = alive.heard.after(probe.within);
+        return Some((end, end));
+    }
     if instance.spec.kind == Kind::Command || alive.mode == Mode::Frozen {
         return None;
     }
     let (soft, hard) = patience(instance, alive);
     let stalled = alive.busy_until.map_or(alive.heard.after(soft), |busy| busy.max(alive.heard.after(soft)));
     Some((stalled, stalled.after(hard.saturating_sub(soft))))
+}
+
+/// The sign of readiness a command has not shown yet: the time for it is its own, whatever its silence means later.
+fn unseen_sign<'a>(spec: &'a Spec, alive: &Alive) -> Option<&'a Probe> {
+    spec.ready.as_ref().filter(|_| alive.ready_at.is_none() && alive.mode != Mode::Frozen)
 }
 
 fn patience(instance: &Instance, alive: &Alive) -> (Duration, Duration) {

@@ -65,6 +65,7 @@ fn state(row: &Row, now: Now) -> String {
     let reason = row.reason.as_deref().unwrap_or("no reason is recorded");
     let died = row.last_death.as_ref().map(describe);
     match row.status {
+        Status::Starting if row.pid.is_none() && row.reason.is_some() => format!("has not started: {reason}"),
         Status::Starting => match died {
             Some(died) => format!("has been starting again for {}, after {died}", ago(row.started_at, now)),
             None => format!("has been starting for {}", ago(row.started_at, now)),
@@ -100,6 +101,9 @@ fn state(row: &Row, now: Now) -> String {
 fn advice(row: &Row) -> String {
     let id = &row.instance_id;
     match row.status {
+        Status::Starting | Status::Stopped if waits_for(row).is_some() => {
+            format!("tachi why {}", waits_for(row).unwrap_or_default())
+        }
         Status::Starting | Status::Ready | Status::Stopping | Status::Lost => format!("tachi logs {id}"),
         Status::Stalled => format!("tachi restart {id}"),
         Status::Paused => format!("tachi resume {id}"),
@@ -111,4 +115,10 @@ fn advice(row: &Row) -> String {
         }
         Status::Stopped => format!("tachi start {id}"),
     }
+}
+
+/// Whom it waits for, as its reason says.
+fn waits_for(row: &Row) -> Option<&str> {
+    let rest = row.reason.as_deref()?.strip_prefix("it waits for ")?;
+    rest.split_once(',').map(|(id, _)| id)
 }

@@ -39,6 +39,7 @@ pub fn status(header: &Header, rows: &[Shown]) -> Value {
         "workspace": header.workspace,
         "supervisor": supervisor,
         "stop": header.latched,
+        "config_not_applied": header.unapplied,
         "progress": header.progress.map(super::Progress::json),
         "ready": rows.iter().all(|shown| !shown.is_missing()),
         "instances": rows.iter().map(|shown| row(shown, header)).collect::<Vec<_>>(),

@@ -4,6 +4,7 @@
 //! colour alone. Output is ASCII apart from what users wrote themselves.
 
 pub mod checkup;
+pub mod diff;
 pub mod json;
 pub mod line;
 pub mod live;
@@ -15,6 +16,7 @@ pub mod span;
 pub mod status;
 pub mod table;
 pub mod text;
+pub mod unit;
 
 pub use live::live;
 pub use progress::Progress;

@@ -21,7 +21,7 @@ const COLUMNS: [Column; 7] = [
 /// The plan as text.
 #[must_use]
 pub fn text(settings: &Settings, columns: usize) -> String {
-    let config = settings.config.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    let config = settings.config.as_ref().map_or("none".to_owned(), |read| read.path.display().to_string());
     let loss = settings.on_supervisor_loss.word();
     let mut out = format!(
         "configuration {}\nstate         {}\nworkspace     {}\nwithout a supervisor instances {loss}, brake {}\n",
@@ -80,7 +80,7 @@ pub fn json(settings: &Settings) -> Value {
         .collect();
     json!({
         "schema": SCHEMA,
-        "config": settings.config,
+        "config": settings.config.as_ref().map(|read| &read.path),
         "state": settings.state,
         "workspace": settings.workspace,
         "goal": settings.goal,

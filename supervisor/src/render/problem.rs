@@ -37,6 +37,9 @@ fn of_fleet(header: &Header, rows: &[Shown]) -> Vec<Problem> {
         let why = text.lines().next().filter(|line| !line.trim().is_empty()).unwrap_or("no reason given");
         tell(format!("stop is latched ({why}): nothing starts"), "tachi resume --all", false);
     }
+    if let (Some(path), Supervisor::Running { .. }) = (&header.unapplied, &header.supervisor) {
+        tell(format!("{path} changed on disk, not applied"), "tachi apply --dry-run", false);
+    }
     let orphans = rows.iter().filter(|shown| shown.alive && !shown.supervised).count();
     if orphans > 0 && !matches!(header.supervisor, Supervisor::Running { .. }) {
         let verb = if orphans == 1 { "instance runs" } else { "instances run" };
@@ -72,6 +75,9 @@ fn of_row(shown: &Shown) -> Option<Problem> {
             row.pid.map_or_else(|| format!("tachi restart {id}"), |pid| format!("kill -CONT {pid}")),
             false,
         ),
+        Status::Stopped if shown.supervised && waits(row.reason.as_deref()) => {
+            (format!("{id} is down{}", reason()), format!("tachi why {id}"), false)
+        }
         Status::Lost if row.desired != Desired::Stopped => {
             let next = if shown.supervised { format!("tachi restart {id}") } else { "tachi up".to_owned() };
             (format!("{id} is gone and nobody saw how"), next, true)
@@ -79,4 +85,9 @@ fn of_row(shown: &Shown) -> Option<Problem> {
         _ => return None,
     };
     Some(Problem { instance: Some(id.to_string()), text, next, grave })
+}
+
+/// Whether the reason is that something it needs is not there.
+fn waits(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.starts_with("it waits for "))
 }

@@ -27,6 +27,8 @@ pub struct Header {
     pub progress: Option<Progress>,
     /// Content of the stop file, if it is there.
     pub latched: Option<String>,
+    /// The configuration that was changed since it was read, if it was.
+    pub unapplied: Option<String>,
     /// Files that could not be taken: one sentence each.
     pub troubles: Vec<String>,
     /// When this was looked at.
@@ -83,7 +85,14 @@ impl Shown {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.row.desired == Desired::Running
+            && !self.is_finished()
             && !(self.status() == Status::Ready && self.alive && self.supervised)
+    }
+
+    /// Whether it has done what it was for: it ended well by itself, and its policy asks for no more.
+    fn is_finished(&self) -> bool {
+        let ended_well = |death: &Death| death.cause == "self" && death.code == Some(0);
+        self.status() == Status::Stopped && self.row.last_death.as_ref().is_some_and(ended_well)
     }
 
     /// The state in words, with what matters about it.

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use tachi_shared::id::{InstanceId, Role};
 use toml::Spanned;
 
+use super::limits_table::LimitsTable;
+use super::ready_table::ReadyTable;
 use super::store_table::StoreTable;
-use super::{Limit, OnLoss, RestartPolicy, time};
+use super::{Limit, OnFailed, OnLoss, RestartPolicy, time};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -115,6 +117,14 @@ pub struct InstanceTable {
     pub stall_hard: Option<Time>,
     /// What it does when the supervisor dies.
     pub on_supervisor_loss: Option<OnLoss>,
+    /// Ids or roles that must be ready before it starts.
+    pub needs: Option<Vec<Spanned<String>>>,
+    /// When a command counts as ready.
+    pub ready: Option<Spanned<ReadyTable>>,
+    /// What it may use.
+    pub limits: Option<LimitsTable>,
+    /// What happens to others when it is given up.
+    pub on_failed: Option<OnFailed>,
 }
 
 /// `brake = "auto"` or `"none"`.
@@ -310,6 +320,12 @@ macro_rules! spelled {
     };
 }
 
+spelled!(
+    OnFailed,
+    "keep" => OnFailed::Keep,
+    "stop-dependents" => OnFailed::StopDependents,
+    "stop-run" => OnFailed::StopRun
+);
 spelled!(OnLoss, "continue" => OnLoss::Continue, "stop" => OnLoss::Stop);
 spelled!(
     RestartPolicy,

@@ -9,8 +9,8 @@ use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::registry::Kind;
 
 use super::file::{ConfigFile, InstanceTable, LimitKey, StopSignal, Time};
-use super::port::Ports;
-use super::{BackoffPolicy, Limit, RestartPolicy, Spec, backend, env_file, load, surroundings};
+use super::port::{Alive, Ports};
+use super::{BackoffPolicy, Limit, Probe, RestartPolicy, Spec, backend, env_file, load, surroundings};
 use crate::error::{Error, Result};
 
 /// Restart delays without any wish (DESIGN §4).
@@ -79,14 +79,14 @@ pub(super) struct Builder<'a> {
 type Span = Range<usize>;
 
 impl<'a> Builder<'a> {
-    /// Starts empty. `in_use` says whose process lives and therefore rightly holds its port.
+    /// Starts empty. `alive` says whose process lives and therefore rightly holds its port.
     pub(super) fn new(
         origin: &'a Origin,
         workspace: &'a Path,
         backend: Option<&'a str>,
-        in_use: &'a dyn Fn(&InstanceId) -> bool,
+        alive: Alive<'a>,
     ) -> Self {
-        Self { origin, workspace, backend, specs: Vec::new(), ports: Ports::new(in_use) }
+        Self { origin, workspace, backend, specs: Vec::new(), ports: Ports::new(alive) }
     }
 
     /// Adds one of the N workers.
@@ -210,6 +210,10 @@ impl<'a> Builder<'a> {
             stop_signal: table.stop_signal.unwrap_or(StopSignal(TERM)).0,
             stall_soft: or(table.stall_soft, STALL_SOFT),
             stall_hard: or(table.stall_hard, STALL_HARD),
+            needs: table.needs.iter().flatten().map(|name| name.get_ref().clone()).collect(),
+            ready: self.probe(kind, table)?,
+            limits: table.limits.unwrap_or_default().settle(),
+            on_failed: table.on_failed.unwrap_or_default(),
         })
     }
 
@@ -253,6 +257,12 @@ impl<'a> Builder<'a> {
             })?;
         env.extend(more);
         Ok((told.0.to_owned(), env))
+    }
+
+    fn probe(&self, kind: Kind, table: &InstanceTable) -> Result<Option<Probe>> {
+        let Some(ready) = &table.ready else { return Ok(None) };
+        let settled = ready.get_ref().settle(kind, table.port.is_some());
+        settled.map(Some).map_err(|(reason, hint)| self.origin.refuse(ready.span(), &reason, hint))
     }
 
     fn cwd(&self, cwd: &Path, table: &InstanceTable, span: &Span) -> Result<PathBuf> {
@@ -333,5 +343,9 @@ fn over(upper: &InstanceTable, lower: &InstanceTable) -> InstanceTable {
         stall_soft: upper.stall_soft.or(lower.stall_soft),
         stall_hard: upper.stall_hard.or(lower.stall_hard),
         on_supervisor_loss: upper.on_supervisor_loss.or(lower.on_supervisor_loss),
+        needs: upper.needs.clone().or_else(|| lower.needs.clone()),
+        ready: upper.ready.clone().or_else(|| lower.ready.clone()),
+        limits: upper.limits.or(lower.limits),
+        on_failed: upper.on_failed.or(lower.on_failed),
     }
 }

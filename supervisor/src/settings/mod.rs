@@ -15,12 +15,17 @@ pub mod time;
 mod backend;
 mod env_file;
 mod instance;
+mod limits_table;
 mod load;
+mod needs;
 mod port;
+mod ready_table;
 mod settle;
 mod settled;
 
 pub use load::parse;
 pub use settle::{COUNT_MAX, Request, Settled, settle};
 pub(crate) use settle::{role_count, state_dir};
-pub use settled::{BackoffPolicy, Limit, OnLoss, RestartPolicy, Settings, Spec};
+pub use settled::{
+    BackoffPolicy, ConfigRead, Limit, OnFailed, OnLoss, Probe, RestartPolicy, Settings, Sign, Spec, Until,
+};

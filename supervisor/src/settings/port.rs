@@ -15,13 +15,16 @@ const STEPS_MAX: u16 = 1000;
 /// Ports given so far.
 pub(super) struct Ports<'a> {
     taken: Vec<u16>,
-    in_use: &'a dyn Fn(&InstanceId) -> bool,
+    alive: Alive<'a>,
 }
 
+/// Whether an instance lives already, and on which port.
+pub(super) type Alive<'a> = &'a dyn Fn(&InstanceId) -> Option<Option<u16>>;
+
 impl<'a> Ports<'a> {
-    /// Nothing given yet. An instance for which `in_use` holds lives already: its own port is rightly busy.
-    pub(super) fn new(in_use: &'a dyn Fn(&InstanceId) -> bool) -> Self {
-        Self { taken: Vec::new(), in_use }
+    /// Nothing given yet. Of an instance that lives already the port is rightly busy, and it keeps one that would do.
+    pub(super) fn new(alive: Alive<'a>) -> Self {
+        Self { taken: Vec::new(), alive }
     }
 
     /// Gives a port out; reason and next step otherwise.
@@ -31,7 +34,8 @@ impl<'a> Ports<'a> {
         wish: Port,
         table: &InstanceTable,
     ) -> Result<u16, (String, String)> {
-        let lives = (self.in_use)(id);
+        let alive = (self.alive)(id);
+        let lives = alive.is_some();
         match wish {
             Port::Fixed(port) => match self.obstacle(port, table, lives) {
                 None => Ok(self.take(port, table)),
@@ -41,8 +45,14 @@ impl<'a> Ports<'a> {
             },
             Port::Auto => {
                 let (base, step) = (table.port_base.unwrap_or(BASE), table.port_step.unwrap_or(STEP).max(1));
-                let free = (0..STEPS_MAX)
-                    .map_while(|k| k.checked_mul(step).and_then(|far| base.checked_add(far)))
+                let fits = |port: &u16| port.checked_sub(base).is_some_and(|far| far % step == 0);
+                let steps =
+                    (0..STEPS_MAX).map_while(|k| k.checked_mul(step).and_then(|far| base.checked_add(far)));
+                let free = alive
+                    .flatten()
+                    .filter(fits)
+                    .into_iter()
+                    .chain(steps)
                     .find(|port| self.obstacle(*port, table, lives).is_none());
                 free.map(|port| self.take(port, table)).ok_or_else(|| {
                     (

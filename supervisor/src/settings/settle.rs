@@ -6,12 +6,14 @@ use std::time::Duration;
 use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::layout::StateDir;
 use tachi_shared::log::{Durability, Limits};
-use tachi_shared::os::AliveLock;
+use tachi_shared::os::{AliveLock, process};
 use tachi_shared::store::Store;
 
 use super::file::{Brake, ConfigFile};
 use super::instance::{Builder, Origin};
-use super::{OnLoss, Settings, backend, lint, load, surroundings};
+use super::{
+    ConfigRead, OnLoss, RestartPolicy, Settings, Spec, Until, backend, lint, load, needs, surroundings,
+};
 use crate::args;
 use crate::error::{Error, Result};
 
@@ -61,8 +63,8 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
     origin.check_roles()?;
 
     let dir = StateDir::new(&state);
-    let in_use = |id: &InstanceId| AliveLock::is_held(&dir.alive(id));
-    let mut builder = Builder::new(&origin, &workspace, up.backend.as_deref(), &in_use);
+    let alive = |id: &InstanceId| AliveLock::is_held(&dir.alive(id)).then(|| port_of(&dir, id));
+    let mut builder = Builder::new(&origin, &workspace, up.backend.as_deref(), &alive);
     for (role, index) in worker_roles(up, &origin, &roles)?.into_iter().zip(1u32..) {
         builder.worker(&InstanceId::new(&format!("instance_{index}"))?, &role)?;
     }
@@ -71,11 +73,11 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
         return Err(too_many(&specs.len().to_string()));
     }
     let templates = builder.templates(&roles)?;
+    needs::check(&specs, &templates, &origin)?;
     let settings = Settings {
         state,
-        config: origin.path.clone(),
+        config: origin.path.as_deref().map(|path| ConfigRead::new(path, &origin.text)),
         goal: up.goal.clone().or_else(|| fleet.goal.clone()).filter(|goal| !goal.trim().is_empty()),
-        specs,
         roles: templates,
         on_supervisor_loss: fleet.on_supervisor_loss.unwrap_or(OnLoss::Continue),
         brake: fleet.brake != Some(Brake::None),
@@ -83,7 +85,9 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
         limits: limits(&origin)?,
         allow_network_fs: up.allow_network_fs,
         keep_stop: up.keep_stop,
+        until: until(up, &specs)?,
         workspace,
+        specs,
     };
     let warnings = lint::unreachable_limits(&settings.specs);
     Ok(Settled { settings, warnings })
@@ -93,6 +97,12 @@ pub fn settle(request: &Request<'_>) -> Result<Settled> {
 #[must_use]
 pub(crate) fn state_dir(cwd: &Path, wish: Option<&Path>) -> PathBuf {
     surroundings::absolute(cwd, &wish.map_or_else(|| Store::find(cwd), Path::to_owned))
+}
+
+/// The port a living instance was given.
+fn port_of(dir: &StateDir, id: &InstanceId) -> Option<u16> {
+    let pid = AliveLock::holder(&dir.alive(id))?;
+    process::environ(pid, "TACHI_PORT")?.parse().ok()
 }
 
 fn read_config(request: &Request<'_>) -> Result<Origin> {
@@ -140,6 +150,19 @@ fn limits(origin: &Origin) -> Result<Limits> {
         }
     };
     origin.file.store.settle(durability).map_err(|(span, reason, hint)| origin.refuse(span, &reason, hint))
+}
+
+fn until(up: &args::Up, specs: &[Spec]) -> Result<Until> {
+    let until = match up.until {
+        args::Until::Stopped => Until::Stopped,
+        args::Until::AllJobsDone => Until::AllJobsDone,
+        args::Until::AnyFailed => Until::AnyFailed,
+    };
+    if until == Until::AllJobsDone && specs.iter().all(|spec| spec.restart != RestartPolicy::Job) {
+        let hint = "give what is to succeed once restart = \"job\" in tachi.toml, or leave --until out";
+        return Err(Error::usage("--until all-jobs-done, and there is no job", hint));
+    }
+    Ok(until)
 }
 
 fn role_cycle(origin: &Origin) -> Result<Vec<Role>> {

@@ -1,10 +1,13 @@
 //! The settled values: all that travels into `effects` and `fleet`. Plain data, no logic.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tachi_shared::id::{InstanceId, Role};
 use tachi_shared::log::Limits;
+use tachi_shared::os::limits::ProcessLimit;
 use tachi_shared::registry::Kind;
 
 /// Everything `up` needs.
@@ -15,7 +18,7 @@ pub struct Settings {
     /// What the fleet works on, absolute.
     pub workspace: PathBuf,
     /// Configuration file in force, if any.
-    pub config: Option<PathBuf>,
+    pub config: Option<ConfigRead>,
     /// What the team pursues, if anything.
     pub goal: Option<String>,
     /// Instances to run, in start order.
@@ -34,6 +37,51 @@ pub struct Settings {
     pub allow_network_fs: bool,
     /// Whether an existing stop latch is kept.
     pub keep_stop: bool,
+    /// When the run is over.
+    pub until: Until,
+}
+
+impl Settings {
+    /// What is said of the fleet as a whole and handed to every process at its start, by key of the configuration.
+    #[must_use]
+    pub fn whole(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("workspace", self.workspace.display().to_string()),
+            ("goal", self.goal.clone().unwrap_or_default()),
+            ("on_supervisor_loss", self.on_supervisor_loss.word().to_owned()),
+            ("orphan_grace", format!("{:?}", self.orphan_grace)),
+            ("[store]", format!("{:?}", self.limits)),
+        ])
+    }
+}
+
+/// A configuration file as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRead {
+    /// Where.
+    pub path: PathBuf,
+    /// Tells its text from another one.
+    pub digest: String,
+}
+
+impl ConfigRead {
+    /// This text of this file.
+    #[must_use]
+    pub fn new(path: &Path, text: &str) -> Self {
+        Self { path: path.to_owned(), digest: digest(text) }
+    }
+
+    /// Whether the file now holds another text.
+    #[must_use]
+    pub fn differs_from(&self, text: &str) -> bool {
+        self.digest != digest(text)
+    }
+}
+
+/// FNV-1a: the same over versions and machines; nobody has a reason to deceive it.
+fn digest(text: &str) -> String {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, step))
 }
 
 /// What happens to instances when their supervisor dies.
@@ -89,6 +137,61 @@ pub struct Spec {
     pub stall_soft: Duration,
     /// Silence after which it is restarted.
     pub stall_hard: Duration,
+    /// Ids or roles that must be ready before it starts; an id wins over a role of the same name.
+    pub needs: Vec<String>,
+    /// When a command counts as ready; absent = as soon as it runs. Workers say so themselves.
+    pub ready: Option<Probe>,
+    /// What it may use.
+    pub limits: Vec<ProcessLimit>,
+    /// What happens to others when it is given up.
+    pub on_failed: OnFailed,
+}
+
+/// How a command shows that it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is looked at.
+    pub sign: Sign,
+    /// Between two looks.
+    pub every: Duration,
+    /// It is ended if it takes longer than this.
+    pub within: Duration,
+}
+
+/// A sign of readiness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// Something accepts connections on this port of the loopback interface; 0 = its own (`TACHI_PORT`).
+    Port(u16),
+    /// This command ends with exit code 0.
+    Command(Vec<String>),
+    /// A line of its output holds this text.
+    Log(String),
+}
+
+/// What happens to others when an instance is given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailed {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// Those that need it end, and start again once it is back.
+    StopDependents,
+    /// Everything ends, with exit code 1.
+    StopRun,
+}
+
+/// When a foreground `up` ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Until {
+    /// When it is stopped.
+    #[default]
+    Stopped,
+    /// When every job has succeeded or was given up.
+    AllJobsDone,
+    /// When the first instance is given up.
+    AnyFailed,
 }
 
 /// When an instance is started again.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -83,6 +84,52 @@ fn s17_damaged_lines_of_every_log_are_passed_over_and_what_follows_is_read() {
     }
     let kept = fs::read_dir(folder.state().join("rejected")).unwrap().count();
     assert!(kept >= 2, "the torn end was thrown away");
+}
+
+#[test]
+fn s03_s08_lines_nobody_can_read_are_listed_and_told_once_whatever_the_log() {
+    let folder = started();
+    folder.ok(&["send", "a", "before"]);
+    for topic in ["messages", "tasks", "events"] {
+        let dir = folder.state().join(topic);
+        let newest = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).max();
+        let path = newest.unwrap_or_else(|| dir.join("00000000000000000001.jsonl"));
+        let mut log = fs::File::options().create(true).append(true).open(path).unwrap();
+        log.write_all(format!("garbage in {topic}\n").as_bytes()).unwrap();
+    }
+    let list = folder.state().join(".tachi/deadletter.jsonl");
+    let listed = || {
+        let text = fs::read_to_string(&list).unwrap_or_default();
+        let letters = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut letters: Vec<(String, String)> =
+            letters.map(|letter| (letter["topic"].to_string(), letter["line"].to_string())).collect();
+        letters.sort();
+        letters
+    };
+    let told = || {
+        let events = folder.json(&["events", "-n", "1000"]);
+        let events = events["events"].as_array().unwrap().clone();
+        events.iter().filter(|event| event["text"].to_string().contains("cannot be read")).count()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while listed().len() < 3 || told() < 3 {
+        assert!(Instant::now() < deadline, "{:?}, {} told", listed(), told());
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    let expected = ["events", "messages", "tasks"]
+        .map(|topic| (format!("\"{topic}\""), format!("\"garbage in {topic}\"")));
+    assert_eq!(listed(), expected);
+    // A later supervisor, which reads the same logs, lists and tells nothing again; what is new it does.
+    folder.ok(&["down"]);
+    folder.ok(&["up", "--detach"]);
+    let tasks = folder.state().join("tasks/00000000000000000001.jsonl");
+    fs::File::options().append(true).open(tasks).unwrap().write_all(b"more\n").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while listed().len() < 4 || told() < 4 {
+        assert!(Instant::now() < deadline, "{:?}, {} told", listed(), told());
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    assert_eq!((listed().len(), told()), (4, 4));
 }
 
 #[test]

@@ -360,3 +360,13 @@ fn files_that_others_can_reach_are_named_with_the_command_that_closes_them() {
     chmod("", 0o777);
     patient.has("st: its mode is 0777");
 }
+
+#[test]
+fn s19_a_log_beyond_its_bound_is_named() {
+    let patient = Patient::new();
+    patient.is_well();
+    let limits = r#"{"schema":1,"keep_time_s":86400,"keep_bytes":10,"max_bytes":100}"#;
+    fs::write(patient.path(".tachi/limits.json"), limits).unwrap();
+    let line = patient.has("00000000000000000001.jsonl: the log has ");
+    assert!(line.contains("its bound is 100") && line.contains("next: start the fleet"), "{line}");
+}

@@ -8,7 +8,9 @@
 )]
 
 mod adoption;
+mod apply;
 mod commands;
+mod needs;
 mod random;
 mod restarts;
 mod rolling;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tachi::fleet::Event;
 use tachi::fleet::event::How;
-use tachi::settings::{RestartPolicy, Settings};
+use tachi::settings::{OnFailed, RestartPolicy, Settings, Until};
 use tachi_shared::command::Verb;
 use tachi_shared::registry::Desired;
 
@@ -18,10 +18,23 @@ const THREADS: u64 = 2;
 fn fleet_of(dice: &mut Dice) -> Settings {
     let mut settings = settings(3);
     settings.brake = dice.chance(70);
+    if dice.chance(25) {
+        settings.specs[1].needs = vec!["instance_1".to_owned()];
+        // By role: those added later are needed, too.
+        settings.specs[2].needs = vec!["builder".to_owned()];
+        settings.roles[2].needs = vec!["builder".to_owned()];
+    }
+    if dice.chance(3) {
+        settings.until = Until::AnyFailed;
+    }
     for spec in &mut settings.specs {
         spec.grace = Duration::from_millis(1 + dice.below(4000));
         if dice.chance(20) {
             spec.limit = None;
+        }
+        if dice.chance(15) {
+            let run_ends = dice.chance(10);
+            spec.on_failed = if run_ends { OnFailed::StopRun } else { OnFailed::StopDependents };
         }
         let policies = [RestartPolicy::OnFailure, RestartPolicy::Never, RestartPolicy::Job];
         if dice.chance(30) {
@@ -98,7 +111,8 @@ fn step(world: &mut World) {
             let desired = *world.dice.pick(&desired).unwrap();
             world.give(Event::Edited { id, desired });
         }
-        92..94 => {
+        92 => world.apply(),
+        93 => {
             let present = world.dice.chance(50);
             world.touch_stop_file(present);
         }
@@ -117,7 +131,7 @@ fn step(world: &mut World) {
 fn history(seed: u64, trace: bool) -> u64 {
     let mut dice = Dice::new(seed ^ 0x00c0_ffee);
     let mut world = World::new(seed, fleet_of(&mut dice), trace);
-    for _ in 0..dice.below(45) {
+    for _ in 0..dice.below(55) {
         if world.exited {
             break;
         }

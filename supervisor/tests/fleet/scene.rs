@@ -9,7 +9,7 @@ use std::time::Duration;
 use tachi::fleet::event::How;
 use tachi::fleet::words::signal_name;
 use tachi::fleet::{Action, Event, Fleet, next, rows};
-use tachi::settings::{BackoffPolicy, Limit, OnLoss, RestartPolicy, Settings, Spec};
+use tachi::settings::{BackoffPolicy, Limit, OnFailed, OnLoss, RestartPolicy, Settings, Spec, Until};
 use tachi_shared::clock::{Mono, Now, Timestamp};
 use tachi_shared::command::Verb;
 use tachi_shared::id::{CommandId, Incarnation, InstanceId, ProcessRef, Role};
@@ -45,6 +45,10 @@ pub(crate) fn spec(k: u32) -> Spec {
         backend: "builtin".to_owned(),
         stall_soft: Duration::from_secs(30),
         stall_hard: Duration::from_secs(120),
+        needs: Vec::new(),
+        ready: None,
+        limits: Vec::new(),
+        on_failed: OnFailed::Keep,
     }
 }
 
@@ -62,6 +66,7 @@ pub(crate) fn settings(n: u32) -> Settings {
         brake: true,
         orphan_grace: Duration::from_secs(600),
         keep_stop: false,
+        until: Until::Stopped,
     }
 }
 
@@ -185,6 +190,8 @@ fn verb(words: &[&str]) -> Verb {
         ["start", targets @ ..] => Verb::Start { targets: names(targets) },
         ["stop", targets @ ..] => Verb::Stop { targets: names(targets) },
         ["restart", targets @ ..] => Verb::Restart { targets: names(targets) },
+        ["apply"] => Verb::Apply { dry_run: false },
+        ["preview"] => Verb::Apply { dry_run: true },
         ["rolling", targets @ ..] => Verb::Rolling { targets: names(targets) },
         ["reset", targets @ ..] => Verb::Reset { targets: names(targets) },
         ["pause", targets @ ..] => Verb::Pause { targets: names(targets) },
@@ -271,6 +278,7 @@ pub(crate) fn shown(actions: &[Action]) -> Vec<String> {
             Action::ReleaseTasks { id, incarnation, .. } => format!("release {}#{incarnation}", short(id)),
             Action::Announce { id, .. } => format!("tell {}", short(id)),
             Action::Reply { command, code, .. } => format!("reply {command} {code}"),
+            Action::Reread { command, .. } => format!("reread {command}"),
             Action::LatchStop(_) => "latch".to_owned(),
             Action::ClearStop => "clear".to_owned(),
             Action::Exit(code) => format!("exit {code}"),

@@ -160,6 +160,8 @@ impl World {
                 let stopped = |id: &InstanceId| self.kept_down.contains(id);
                 self.meant(targets).into_iter().filter(stopped).collect()
             }
+            // Who is run differently from now on is tried again.
+            Event::Reread { .. } => self.fleet.instances.keys().cloned().collect(),
             Event::Edited { id, .. } if self.kept_down.contains(id) => [id.clone()].into(),
             _ => BTreeSet::new(),
         }
@@ -211,6 +213,7 @@ impl World {
         for (place, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn { id, incarnation } => self.judge_spawn(before, id, *incarnation, by_hand),
+                Action::Signal { id, signal: 15 } => self.judge_stop(id),
                 Action::WakeAt(_) => assert_eq!(place + 1, actions.len(), "WakeAt is not last"),
                 Action::Record(event) if event.kind == "died" => {
                     let key = (event.instance.clone().unwrap(), event.incarnation.unwrap());
@@ -234,6 +237,18 @@ impl World {
         assert!(first_disk.is_none() || last_spawn < first_disk, "a spawn waits for the disk: {actions:?}");
     }
 
+    /// Who is asked to end because everybody is leaves after those who need him.
+    fn judge_stop(&self, id: &InstanceId) {
+        if !self.fleet.latched() && !self.fleet.ending() {
+            return;
+        }
+        for other in self.fleet.instances.values().filter(|other| other.occupied()) {
+            let asked = matches!(other.phase, Phase::Stopping(_) | Phase::Emptying(_));
+            let needs = other.spec.needs.iter().any(|name| name == id.as_str());
+            assert!(asked || !needs, "{id} is asked to end before {}", other.spec.id);
+        }
+    }
+
     fn judge_spawn(
         &mut self,
         before: &BTreeMap<InstanceId, &str>,
@@ -247,6 +262,15 @@ impl World {
         assert!(highest < Some(incarnation), "{id}#{incarnation} after {highest:?}");
         assert!(!self.fleet.latched() && !self.fleet.ending(), "{id} starts while latched or ending");
         assert!(!self.kept_down.contains(id), "{id} starts although a person stopped it");
+        for name in &self.fleet.get(id).unwrap().spec.needs {
+            let needed = self.fleet.instances.values().filter(|other| {
+                other.spec.id.as_str() == name || (other.spec.role.as_str() == name && !other.leaving)
+            });
+            for other in needed {
+                let serves = other.ready() || matches!(other.phase, Phase::Down(Rest::Finished(_)));
+                assert!(serves, "{id} starts although {} is {:?}", other.spec.id, other.phase);
+            }
+        }
         let hindrance = before.get(id).filter(|_| !by_hand.contains(id));
         assert_eq!(hindrance, None, "{id} starts alone");
     }
@@ -397,6 +421,27 @@ impl World {
         self.give(Event::Command { command, verb, from: "test".to_owned() });
     }
 
+    /// The configuration is changed and read again: one member is run differently, and the last comes or goes.
+    pub(crate) fn apply(&mut self) {
+        let dice = self.dice.below(3);
+        let mut settings = self.settings.clone();
+        match settings.specs.len() {
+            3 if dice == 0 => drop(settings.specs.pop()),
+            2 if dice == 0 => settings.specs.push(super::scene::spec(3)),
+            _ if dice == 1 => settings.specs[0].env.push(("A".to_owned(), self.ms.to_string())),
+            _ => settings.specs[1].limit = None,
+        }
+        self.settings = settings.clone();
+        self.commands += 1;
+        let command = CommandId::new(&format!("c{}", self.commands)).unwrap();
+        self.replies.entry(command.clone()).or_default();
+        self.give(Event::Reread {
+            command,
+            dry_run: self.ms.is_multiple_of(7),
+            outcome: Ok(Box::new(settings)),
+        });
+    }
+
     pub(crate) fn touch_stop_file(&mut self, present: bool) {
         self.stop_file = present;
         self.give(Event::StopFile { present, text: "by hand".to_owned() });
@@ -456,6 +501,7 @@ impl World {
         let up = match &instance.phase {
             Phase::Alive(alive) if alive.ready_at.is_some() && alive.paused == pause => true,
             Phase::Down(_) | Phase::Failed { .. } => false,
+            Phase::Waiting(wait) => return wait.hopeless && instance.desired != Desired::Stopped,
             _ => return false,
         };
         let given_up = matches!(instance.phase, Phase::Failed { .. } | Phase::Down(Rest::Finished(_)));

@@ -11,12 +11,15 @@
 )]
 
 mod adoption;
+mod applying;
 mod busy;
 mod crowd;
 mod deaths;
 mod doors;
 mod leftovers;
+mod manager;
 mod places;
+mod readiness;
 mod stage;
 mod stopping;
 mod storm;

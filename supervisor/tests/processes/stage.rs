@@ -64,8 +64,26 @@ impl Stage {
 
     /// Starts a supervisor and returns its pid.
     pub(crate) fn up(&mut self) -> u32 {
+        self.up_with(&[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn up_with(&mut self, arguments: &[&str]) -> u32 {
+        let mut command = self.up_command();
+        command.args(arguments);
+        self.start(command)
+    }
+
+    /// The same, with more in the environment.
+    pub(crate) fn up_environment(&mut self, pairs: &[(&str, &str)]) -> u32 {
+        let mut command = self.up_command();
+        command.envs(pairs.iter().copied());
+        self.start(command)
+    }
+
+    fn start(&mut self, mut command: Command) -> u32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.file("up.log")).unwrap();
-        let child = self.up_command().stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let pid = child.id();
         self.supervisor = Some(child);
         pid

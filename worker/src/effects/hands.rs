@@ -6,8 +6,10 @@ use std::time::Duration;
 use tachi_shared::clock::{self, Mono, Now};
 use tachi_shared::id::Seq;
 use tachi_shared::instance::{ExitRecord, Hook, InstanceStore};
+use tachi_shared::log::{DeadLetter, dead_letter};
+use tachi_shared::os::Disk;
 use tachi_shared::os::doorbell::{Ring, ring};
-use tachi_shared::queue::Queue;
+use tachi_shared::queue::{Message, Queue};
 use tachi_shared::registry::Desired;
 use tachi_shared::store::Store;
 use tachi_shared::task::{Change, TaskStore};
@@ -114,6 +116,7 @@ impl Hands {
             }
             Action::ReadControl => return self.read_control(turn),
             Action::Announce => self.announce(turn),
+            Action::GiveUp(message, why) => self.give_up(turn, &message, &why),
             Action::Renew(hook) => self.renew(&hook),
             Action::RingTasks => self.store.tasks().wake(Some(&turn.who.me.id)),
             Action::RingSupervisor => self.ring_supervisor(),
@@ -136,6 +139,14 @@ impl Hands {
                     self.output.line(&format!("{} cannot save: {error}", clock::now().wall));
                 }
             }
+        }
+    }
+
+    fn give_up(&mut self, turn: &Turn, message: &Message, why: &str) {
+        let (by, now) = (turn.who.me.id.as_str(), clock::now().wall);
+        let letter = DeadLetter::message(now, message.seq, by, why, &message.draft.text());
+        if let Err(error) = dead_letter::add(&Disk, self.store.dir(), &[letter], BOARD_PATIENCE) {
+            self.output.line(&format!("{now} cannot list message {} as given up: {error}", message.seq));
         }
     }
 

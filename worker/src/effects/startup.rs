@@ -2,6 +2,7 @@
 //!
 //! Done here, after exec, and not between fork and exec: see DESIGN §4.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::prctl;
@@ -9,7 +10,7 @@ use nix::sys::signal::{SigSet, Signal};
 use tachi_shared::clock;
 use tachi_shared::id::{Incarnation, InstanceId};
 use tachi_shared::instance::{ExitRecord, InstanceState};
-use tachi_shared::os::{AliveLock, process};
+use tachi_shared::os::{AliveLock, limits, process};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
@@ -34,6 +35,10 @@ pub fn run(settings: Settings, cwd: &Path) -> Result<u8> {
     if settings.incarnation.is_some() {
         // Fails only for who leads a session already.
         let _leader_already = rustix::process::setsid();
+        for words in limits::take_over() {
+            // Standard error is the log; nothing can be done if that fails too.
+            let _ = writeln!(std::io::stderr(), "tachi-worker: {words}");
+        }
     }
     prctl::set_child_subreaper(true)
         .map_err(|error| Error::system("become the reaper of own children", error))?;

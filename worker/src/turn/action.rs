@@ -37,6 +37,8 @@ pub enum Action {
     Announce,
     /// Answer this message. Answered by `Answered`, at once or later.
     Answer(Box<Message>),
+    /// Keep this message where a person finds it: it is given up.
+    GiveUp(Box<Message>, String),
     /// Keep the claim alive.
     Renew(Hook),
     /// Ring everybody: the board changed.

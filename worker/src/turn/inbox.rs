@@ -13,6 +13,9 @@ use super::next::proceed;
 use super::state::{Batch, Phase, Turn};
 use crate::backend::builtin::Peer;
 
+/// So often a message is begun; one that ended so many starts is given up, so that what lies behind it is reached.
+const DELIVERIES_MAX: u32 = 5;
+
 /// What was taken from the inbox.
 pub(super) struct Delivery {
     pub(super) arrivals: Vec<Arrival>,
@@ -69,17 +72,33 @@ pub(super) fn arrived(turn: &mut Turn, out: &mut Vec<Action>, delivery: Delivery
             }
         }
     }
-    let batch = Batch { cursor, asked, replies: Vec::new(), more };
-    match batch.asked.front() {
-        Some(first) => {
-            // Senders are shown that it was seen: an answer may take long.
+    answer_next(turn, out, Batch { cursor, asked, replies: Vec::new(), more }, noted, now);
+}
+
+/// Has the next message answered. That it was begun is committed first: a start that dies over it is counted, and senders are
+/// shown that it was seen, because an answer may take long.
+fn answer_next(turn: &mut Turn, out: &mut Vec<Action>, mut batch: Batch, noted: bool, now: Now) {
+    while let Some(first) = batch.asked.pop_front() {
+        let tries = turn.file.tries.entry(first.seq).or_default();
+        if *tries < DELIVERIES_MAX {
+            *tries += 1;
             turn.file.taken = Some(batch.cursor.seq);
             turn.commit(out, now);
             out.push(Action::Answer(Box::new(first.clone())));
+            batch.asked.push_front(first);
             turn.batch = Some(batch);
+            return;
         }
-        None => finish(turn, out, batch, noted, now),
+        let why = format!("{DELIVERIES_MAX} starts ended while they handled it");
+        let text = format!("message {} from {} is given up: {why}", first.seq, first.draft.from);
+        turn.log(out, now, &text);
+        turn.count("dead_letters");
+        out.push(Action::Record { kind: "dead-letter", text });
+        let answer = format!("This could not be handled and is given up: {why}.");
+        batch.replies.push(reply(turn, &first, &answer, now));
+        out.push(Action::GiveUp(Box::new(first), why));
     }
+    finish(turn, out, batch, noted, now);
 }
 
 /// One answer more; after the last one, replies and cursor are committed and sent.
@@ -87,22 +106,18 @@ pub(super) fn answered(turn: &mut Turn, out: &mut Vec<Action>, id: &str, text: &
     let Some(mut batch) = turn.batch.take() else { return };
     if let Some(message) = batch.asked.front().filter(|message| message.draft.id == id).cloned() {
         batch.asked.pop_front();
+        turn.file.tries.remove(&message.seq);
         batch.replies.push(reply(turn, &message, text, now));
         turn.count("answers");
     }
-    match batch.asked.front() {
-        Some(following) => {
-            out.push(Action::Answer(Box::new(following.clone())));
-            turn.batch = Some(batch);
-        }
-        None => finish(turn, out, batch, true, now),
-    }
+    answer_next(turn, out, batch, true, now);
 }
 
 fn finish(turn: &mut Turn, out: &mut Vec<Action>, batch: Batch, noted: bool, now: Now) {
     let moved = turn.file.inbox.as_ref() != Some(&batch.cursor);
     turn.file.inbox = Some(batch.cursor);
     turn.file.taken = None;
+    turn.file.tries.clear();
     turn.unsaved |= moved;
     if noted {
         turn.file.iteration = turn.file.iteration.saturating_add(1);

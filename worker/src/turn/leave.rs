@@ -50,7 +50,10 @@ fn begin(turn: &mut Turn, out: &mut Vec<Action>, reason: Reason, now: Now) {
         return;
     }
     turn.log(out, now, &format!("leaving: {reason}"));
-    turn.batch = None;
+    // Leaving in order is no fault of the message that is being answered.
+    if let Some(first) = turn.batch.take().and_then(|batch| batch.asked.front().map(|first| first.seq)) {
+        turn.file.tries.remove(&first);
+    }
     turn.phase = Phase::Leaving(reason);
     out.push(Action::Work(Work::LetGo));
 }

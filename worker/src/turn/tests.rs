@@ -78,6 +78,7 @@ fn words(actions: &[Action]) -> String {
         Action::ReadControl => "control".to_owned(),
         Action::Announce => "announce".to_owned(),
         Action::Answer(message) => format!("answer:{}", message.draft.id),
+        Action::GiveUp(message, _) => format!("give-up:{}", message.draft.id),
         Action::Renew(_) => "renew".to_owned(),
         Action::RingTasks => "ring".to_owned(),
         Action::RingSupervisor => "ring-supervisor".to_owned(),
@@ -256,7 +257,7 @@ fn the_cursor_is_committed_together_with_the_replies_it_caused() {
     check(&mut turn, arrived(two, 2), at(1), "commit answer:operator.1.1");
     assert_eq!(turn.file.taken, Some(Seq(2)), "the sender is not shown that it was seen");
     let answered = Event::Answered { message: "operator.1.1".into(), text: "one".into() };
-    check(&mut turn, answered, at(1), "answer:a.1.2");
+    check(&mut turn, answered, at(1), "commit answer:a.1.2");
     assert_eq!(turn.file.inbox.as_ref().unwrap().seq, Seq(0), "a successor would answer both again");
     assert!(turn.file.outbox.is_empty(), "and would have promised nothing");
     check(&mut turn, Event::Rung { messages: true, tasks: false, control: false }, at(1), "");
@@ -273,6 +274,41 @@ fn the_cursor_is_committed_together_with_the_replies_it_caused() {
         ]
     );
     assert_eq!(turn.file.outbox[0].reply_to.as_deref(), Some("operator.1.1"));
+}
+
+#[test]
+fn s23_39_a_message_that_ended_five_starts_is_given_up_and_what_lies_behind_it_is_answered() {
+    let two =
+        || vec![arrival(1, "b", "operator", MessageKind::Human), arrival(2, "b", "a", MessageKind::Question)];
+    let mut turn = resting();
+    for start in 1..=5 {
+        check(&mut turn, arrived(two(), 2), at(1), "commit answer:operator.1.1");
+        assert_eq!(turn.file.tries.get(&Seq(1)), Some(&start));
+        let tries = turn.file.tries.clone();
+        // It dies; its successor reads both again.
+        turn = resting();
+        turn.file.tries = tries;
+    }
+    let given_up = "dead-letter:message 1 from operator is given up give-up:operator.1.1 commit answer:a.1.2";
+    check(&mut turn, arrived(two(), 2), at(1), given_up);
+    let answered = Event::Answered { message: "a.1.2".into(), text: "two".into() };
+    check(&mut turn, answered, at(1), "commit send");
+    assert_eq!((turn.file.inbox.as_ref().unwrap().seq, turn.file.tries.len()), (Seq(2), 0));
+    let told: Vec<_> = turn.file.outbox.iter().map(|draft| draft.text().into_owned()).collect();
+    assert!(told[0].contains("given up") && told[1] == "two", "{told:?}");
+}
+
+#[test]
+fn s23_39_what_was_answered_or_left_in_order_is_not_counted_as_a_failed_attempt() {
+    let mut turn = resting();
+    let two =
+        vec![arrival(1, "b", "operator", MessageKind::Human), arrival(2, "b", "a", MessageKind::Question)];
+    check(&mut turn, arrived(two, 2), at(1), "commit answer:operator.1.1");
+    let answered = Event::Answered { message: "operator.1.1".into(), text: "one".into() };
+    check(&mut turn, answered, at(1), "commit answer:a.1.2");
+    assert_eq!(turn.file.tries.keys().collect::<Vec<_>>(), [&Seq(2)], "the first would be given up with it");
+    next(&mut turn, Event::Terminate("SIGTERM".to_owned()), at(1));
+    assert_eq!(turn.file.tries.len(), 0);
 }
 
 #[test]
@@ -325,7 +361,7 @@ fn a_newcomer_gets_old_messages_by_name_but_not_old_broadcasts() {
     ];
     check(&mut turn, arrived(old, 11), at(0), "step:inbox commit answer:operator.1.4");
     let answered = Event::Answered { message: "operator.1.4".into(), text: "x".into() };
-    check(&mut turn, answered, at(0), "answer:operator.1.11");
+    check(&mut turn, answered, at(0), "commit answer:operator.1.11");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tachi_shared::id::Recipient;
+use tachi_shared::log::dead_letter;
+use tachi_shared::os::Disk;
 use tachi_shared::queue::MessageKind;
 
 use super::team::{Team, wait_until};
@@ -77,11 +79,13 @@ fn answer_with(team: &mut Team, base_url: &str) -> String {
     messages.iter().find(|message| message.draft.reply_to.is_some()).unwrap().draft.text().into_owned()
 }
 
-fn start_with_model(team: &mut Team, base_url: &str) {
+/// Starts a worker with this model; returns which it is.
+fn start_with_model(team: &mut Team, base_url: &str) -> usize {
     let mut command = team.command("x", "explorer");
     command.args(["--backend", "tiny"]).env("TACHI_LLM_BASE_URL", base_url).env("TACHI_LLM_MODEL", "m");
     team.workers.push(command.spawn().unwrap());
-    wait_until("ready", || team.is_ready("x", 1));
+    wait_until("ready", || team.state_of("x").is_some_and(|state| state.ready_at.is_some()));
+    team.workers.len() - 1
 }
 
 #[test]
@@ -108,4 +112,30 @@ fn m09_a_model_that_hangs_delays_neither_the_work_nor_the_stop() {
     assert_eq!(team.replies_to("operator.1.1"), 0);
     team.start("x", "explorer");
     wait_until("the successor's answer", || team.replies_to("operator.1.1") == 1);
+}
+
+#[test]
+fn s23_39_a_message_over_which_every_start_dies_is_given_up_listed_and_told() {
+    let mut team = Team::plain(1);
+    let model = model(None);
+    team.send("x", MessageKind::Human, "operator.1.1");
+    let tries = |team: &Team| team.state_of("x").and_then(|state| state.tries.values().next().copied());
+    for start in 1..=5 {
+        let worker = start_with_model(&mut team, &model);
+        wait_until("it is begun", || tries(&team) == Some(start));
+        team.signal(worker, Signal::SIGKILL);
+        team.wait(worker);
+    }
+    // Another message behind it, which the successor must reach.
+    team.send("x", MessageKind::Human, "operator.1.2");
+    start_with_model(&mut team, &model);
+    wait_until("the next one is begun", || {
+        team.state_of("x")
+            .is_some_and(|state| state.tries.keys().any(|seq| Some(*seq) == team.seq_of("operator.1.2")))
+    });
+    let letters = dead_letter::all(&Disk, team.store().dir()).unwrap();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!((letter.seq, letter.by.as_deref()), (team.seq_of("operator.1.1"), Some("x")));
+    assert!(letter.reason.contains("5 starts") && letter.line.contains("how many files"), "{letter:?}");
+    wait_until("people are told", || team.events().iter().any(|event| event.kind == "dead-letter"));
 }

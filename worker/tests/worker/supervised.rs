@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tachi_shared::os::AliveLock;
 use tachi_shared::os::doorbell::{Ring, ring};
+use tachi_shared::queue::MessageKind;
 use tachi_shared::registry::{Desired, Status};
 
 use super::team::{Team, name, wait_until};
@@ -87,4 +88,23 @@ fn an_idle_worker_under_a_supervisor_has_one_thread_and_sleeps() {
     // So is sleeping through it.
     std::thread::sleep(Duration::from_secs(2));
     assert!(switches() - before <= 1, "{} wake-ups in 2 s", switches() - before);
+}
+
+#[test]
+fn s20_s23_5_s23_17_without_a_supervisor_and_without_a_ring_a_message_is_answered_all_the_same() {
+    let mut team = Team::new(1);
+    let store = team.store();
+    let supervisor = AliveLock::take(&store.dir().supervisor_alive()).unwrap();
+    team.start_supervised("x", 1, &[]);
+    wait_until("rest", || team.survey_is_done() && team.is_waiting("x"));
+    // The supervisor is killed, and with it whoever would ring again; the bell itself is gone too.
+    drop(supervisor);
+    ring(&store.dir().doorbell(&name("x")), Ring::Control);
+    wait_until("it knows", || {
+        team.state_of("x")
+            .is_some_and(|state| state.logs.iter().any(|line| line.contains("no supervisor any more")))
+    });
+    fs::remove_file(store.dir().doorbell(&name("x"))).unwrap();
+    team.send("x", MessageKind::Human, "operator.1.1");
+    wait_until("the answer", || team.replies_to("operator.1.1") == 1);
 }

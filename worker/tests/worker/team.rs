@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tachi_shared::clock;
 use tachi_shared::event::Event;
-use tachi_shared::id::{InstanceId, Recipient};
+use tachi_shared::id::{InstanceId, Recipient, Seq};
 use tachi_shared::instance::InstanceState;
 use tachi_shared::log::Cursor;
 use tachi_shared::queue::{Draft, Message, MessageKind};
@@ -170,6 +170,10 @@ impl Team {
         let draft =
             Draft::new(to, "operator", kind, id.to_owned(), clock::now().wall, "how many files are there?");
         self.store().queue().post(&[draft], Duration::from_secs(5)).unwrap();
+    }
+
+    pub(crate) fn seq_of(&self, id: &str) -> Option<Seq> {
+        self.messages().iter().find(|message| message.draft.id == id).map(|message| message.seq)
     }
 
     pub(crate) fn replies_to(&self, id: &str) -> usize {

@@ -1,8 +1,9 @@
-//! send: one message of 200 bytes into the queue, beside the bare limit (flock, append, unlock) and SQLite in WAL mode.
+//! send: one message of 200 bytes into the queue, beside the bare limit (flock, append, unlock; durable: then fdatasync),
+//! SQLite in WAL mode, and Redis.
 //!
 //! Every contender runs in processes of its own, all writers of a row start together, rounds of the contenders alternate,
 //! and the median round counts. What to look at are the ratios: the machine's mood is in all of them. SQLite takes part
-//! when built with `--features bench-peers`.
+//! when built with `--features bench-peers`, Redis where `redis-server` is installed.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark times the real system against bare system calls")]
 #![expect(
@@ -11,6 +12,8 @@
     clippy::panic,
     reason = "a benchmark stops at the first failure"
 )]
+
+mod redis;
 
 use std::env;
 use std::fs::File;
@@ -23,6 +26,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::time::{ClockId, clock_gettime};
 use tachi_shared::clock;
 use tachi_shared::id::{InstanceId, Recipient};
+use tachi_shared::log::Durability;
 use tachi_shared::queue::{Draft, MessageKind};
 use tachi_shared::store::Store;
 
@@ -30,7 +34,7 @@ use tachi_shared::store::Store;
 const LINE: usize = 200;
 const ROUNDS: usize = 5;
 const WAIT: Duration = Duration::from_secs(30);
-const CONTENDERS: [&str; 3] = ["flock+append", "tachi", "sqlite"];
+const BARE: &str = "flock+append";
 
 /// One row of the table.
 struct Case {
@@ -39,13 +43,47 @@ struct Case {
     batch: usize,
     /// Messages per writer.
     messages: usize,
+    durable: bool,
+    target: Target,
 }
 
-const CASES: [Case; 4] = [
-    Case { title: "1 writer", writers: 1, batch: 1, messages: 20_000 },
-    Case { title: "4 writers", writers: 4, batch: 1, messages: 5_000 },
-    Case { title: "16 writers", writers: 16, batch: 1, messages: 1_250 },
-    Case { title: "1 writer, batches of 64", writers: 1, batch: 64, messages: 64 * 1_000 },
+/// What is wanted, as ratios inside the run.
+struct Target {
+    /// At most so many times the time of one call of the limit.
+    p50: Option<f64>,
+    /// At least this part of the limit's rate.
+    rate: f64,
+    /// At least so many times the rate of SQLite.
+    sqlite: f64,
+    /// At least so many times the rate of Redis.
+    redis: f64,
+}
+
+const SINGLE: Target = Target { p50: Some(3.0), rate: 0.33, sqlite: 2.0, redis: 2.0 };
+const SEVERAL: Target = Target { p50: None, rate: 0.3, sqlite: 2.0, redis: 2.0 };
+const DURABLE: Target = Target { p50: None, rate: 0.9, sqlite: 1.0, redis: 1.0 };
+
+const CASES: [Case; 6] = [
+    Case { title: "1 writer", writers: 1, batch: 1, messages: 20_000, durable: false, target: SINGLE },
+    Case { title: "4 writers", writers: 4, batch: 1, messages: 5_000, durable: false, target: SEVERAL },
+    Case { title: "16 writers", writers: 16, batch: 1, messages: 1_250, durable: false, target: SEVERAL },
+    Case {
+        title: "1 writer, batches of 64",
+        writers: 1,
+        batch: 64,
+        messages: 64 * 1_000,
+        durable: false,
+        target: SEVERAL,
+    },
+    Case { title: "durable, 1 writer", writers: 1, batch: 1, messages: 400, durable: true, target: DURABLE },
+    Case {
+        title: "durable, 16 writers",
+        writers: 16,
+        batch: 1,
+        messages: 100,
+        durable: true,
+        target: DURABLE,
+    },
 ];
 
 fn nanoseconds() -> u64 {
@@ -88,12 +126,16 @@ fn bare(dir: &Path, writer: &str, case: &Case) -> (u64, u64, Vec<u64>) {
         flock(&lock, FlockOperation::LockExclusive).expect("locked");
         log.write_all(&bytes).expect("appended");
         flock(&lock, FlockOperation::Unlock).expect("unlocked");
+        if case.durable {
+            log.sync_data().expect("synced");
+        }
     })
 }
 
 fn tachi(dir: &Path, writer: &str, case: &Case) -> (u64, u64, Vec<u64>) {
     let store = Store::create(&dir.join("state")).expect("a store");
-    let mut queue = store.queue();
+    let durability = if case.durable { Durability::Durable } else { Durability::default() };
+    let mut queue = store.queue().with_durability(durability);
     write(writer, case, |drafts| {
         queue.send(drafts, WAIT).expect("sent");
     })
@@ -103,10 +145,11 @@ fn tachi(dir: &Path, writer: &str, case: &Case) -> (u64, u64, Vec<u64>) {
 fn sqlite(dir: &Path, writer: &str, case: &Case) -> (u64, u64, Vec<u64>) {
     let base = rusqlite::Connection::open(dir.join("queue.sqlite")).expect("opened");
     base.busy_timeout(WAIT).expect("a timeout");
-    base.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+    base.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {};
          CREATE TABLE IF NOT EXISTS messages (seq INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);",
-    )
+        if case.durable { "FULL" } else { "NORMAL" }
+    ))
     .expect("a table");
     let line = "x".repeat(LINE);
     let mut insert = base.prepare("INSERT INTO messages (line) VALUES (?1)").expect("a statement");
@@ -128,14 +171,26 @@ fn sqlite(_: &Path, _: &str, _: &Case) -> (u64, u64, Vec<u64>) {
     panic!("built without the feature bench-peers")
 }
 
+fn redis(dir: &Path, writer: &str, case: &Case) -> (u64, u64, Vec<u64>) {
+    let port = std::fs::read_to_string(dir.join("port")).expect("a port").parse().expect("a number");
+    let mut client = redis::Client::connect(port);
+    let line = "x".repeat(LINE);
+    let words: [&[u8]; 5] = [b"XADD", b"queue", b"*", b"line", line.as_bytes()];
+    write(writer, case, |drafts| match drafts.len() {
+        1 => drop(client.call(&words)),
+        count => drop(client.pipeline(&words, count)),
+    })
+}
+
 /// The program as one writer: `--child CONTENDER DIR CASE WRITER`.
 fn child(arguments: &[String]) {
     let dir = Path::new(&arguments[1]);
     let case = &CASES[arguments[2].parse::<usize>().expect("a case")];
     let writer = &arguments[3];
     let (first, last, mut latencies) = match arguments[0].as_str() {
-        "flock+append" => bare(dir, writer, case),
+        BARE => bare(dir, writer, case),
         "tachi" => tachi(dir, writer, case),
+        "redis" => redis(dir, writer, case),
         _ => sqlite(dir, writer, case),
     };
     latencies.sort_unstable();
@@ -157,6 +212,11 @@ struct Round {
 fn round(contender: &str, index: usize, base: &Path) -> Round {
     let case = &CASES[index];
     let dir = tempfile::tempdir_in(base).expect("a folder");
+    let _server = (contender == "redis").then(|| {
+        let server = redis::Server::start(dir.path(), if case.durable { "always" } else { "everysec" });
+        std::fs::write(dir.path().join("port"), server.port.to_string()).expect("written");
+        server
+    });
     let mut writers: Vec<(Child, BufReader<std::process::ChildStdout>)> = (0..case.writers)
         .map(|n| {
             let mut child = Command::new(env::current_exe().expect("this program"))
@@ -222,6 +282,26 @@ fn compare(index: usize, contenders: &[&str], base: &Path) {
             this.rate / middle[0].rate,
         );
     }
+    verdict(&CASES[index].target, contenders, &middle);
+}
+
+/// The ratios that were aimed at, and whether they were met.
+fn verdict(target: &Target, contenders: &[&str], rounds: &[Round]) {
+    let of = |name: &str| contenders.iter().position(|contender| *contender == name).map(|at| rounds[at]);
+    let (Some(bare), Some(ours)) = (of(BARE), of("tachi")) else { return };
+    let word = |is_met: bool| if is_met { "met" } else { "missed" };
+    let mut told =
+        vec![format!("rate x{} or more: {}", target.rate, word(ours.rate >= target.rate * bare.rate))];
+    if let Some(p50) = target.p50 {
+        told.push(format!("p50 x{p50} or less: {}", word(ours.p50 as f64 <= p50 * bare.p50 as f64)));
+    }
+    for (name, factor) in [("sqlite", target.sqlite), ("redis", target.redis)] {
+        if let Some(peer) = of(name) {
+            let ratio = ours.rate / peer.rate;
+            told.push(format!("{factor} times {name} or more: {} ({ratio:.2})", word(ratio >= factor)));
+        }
+    }
+    println!("  target: {}", told.join("; "));
 }
 
 fn main() {
@@ -232,14 +312,22 @@ fn main() {
         return child(rest);
     }
     let base = env::var_os("TACHI_BENCH_DIR").map_or_else(env::temp_dir, PathBuf::from);
-    let peers = cfg!(feature = "bench-peers");
-    let contenders = if peers { &CONTENDERS[..] } else { &CONTENDERS[..2] };
-    println!("send: {LINE}-byte messages, page cache, median of {ROUNDS} rounds, in {}", base.display());
-    println!("(x = ratio to flock+append, the bare limit; SQLite: WAL, synchronous NORMAL)");
-    if !peers {
+    let mut contenders = vec![BARE, "tachi"];
+    println!("send: {LINE}-byte messages, median of {ROUNDS} rounds, in {}", base.display());
+    println!(
+        "(x = ratio to the bare limit; SQLite: WAL, synchronous NORMAL or FULL; Redis: a stream, everysec or always)"
+    );
+    if cfg!(feature = "bench-peers") {
+        contenders.push("sqlite");
+    } else {
         println!("(SQLite left out: built without the feature bench-peers)");
     }
+    if redis::is_installed() {
+        contenders.push("redis");
+    } else {
+        println!("(Redis left out: redis-server is not installed)");
+    }
     for index in 0..CASES.len() {
-        compare(index, contenders, &base);
+        compare(index, &contenders, &base);
     }
 }

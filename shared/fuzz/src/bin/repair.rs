@@ -1,0 +1,4 @@
+//! The repair of the end of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tachi_fuzz::run("repair", input));
