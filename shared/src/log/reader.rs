@@ -118,15 +118,23 @@ impl<S: Storage> LogReader<S> {
     /// [`crate::Error::Io`].
     pub fn read(&mut self, max: usize) -> Result<Vec<Entry>> {
         let mut out = Vec::new();
+        match self.collect(max, &mut out) {
+            // What was taken counts as taken, so it must not get lost; the trouble shows again at the next look.
+            Err(error) if out.is_empty() => Err(error),
+            _ => Ok(out),
+        }
+    }
+
+    fn collect(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<()> {
         let mut lost = 0;
         while out.len() < max {
-            if self.open.is_none() && !self.locate(&mut out)? {
+            if self.open.is_none() && !self.find_place(out)? {
                 break;
             }
-            match self.look(max, &mut out)? {
+            match self.look(max, out)? {
                 Look::Taken => {}
                 Look::Nothing => {
-                    if !self.advance(max, &mut out)? {
+                    if !self.advance(max, out)? {
                         break;
                     }
                 }
@@ -141,7 +149,7 @@ impl<S: Storage> LogReader<S> {
                 }
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Where the reader stands; persist this after handling what was read.
@@ -263,22 +271,36 @@ impl<S: Storage> LogReader<S> {
             self.idle = self.idle.wrapping_add(1);
             return Ok(false);
         }
-        self.idle = self.idle.wrapping_add(1);
         let current = self.cursor.segment;
         let bases = segment::list(&self.storage, &self.dir)?;
-        let Some(next) = bases.into_iter().find(|base| *base > current) else { return Ok(false) };
+        let Some(next) = bases.into_iter().find(|base| *base > current) else {
+            self.idle = self.idle.wrapping_add(1);
+            return Ok(false);
+        };
         // Records may have come between our last look and the switch; the seal is behind them.
         while let Look::Taken = self.look(max, out)? {
             if out.len() >= max {
                 return Ok(true);
             }
         }
+        // First this: if it fails, the next look finds everything as it was.
+        self.enter(next, 0)?;
         if next > self.cursor.seq.next().0 {
             out.push(Entry::Gap(gap(self.cursor.seq.0, next)));
             self.cursor.seq = Seq(next - 1);
         }
-        self.enter(next, 0)?;
         Ok(true)
+    }
+
+    /// As [`Self::locate`]; whoever fails half-way stands where it stood.
+    fn find_place(&mut self, out: &mut Vec<Entry>) -> Result<bool> {
+        let (cursor, told) = (self.cursor.clone(), out.len());
+        let found = self.locate(out);
+        if found.is_err() {
+            (self.cursor, self.open) = (cursor, None);
+            out.truncate(told);
+        }
+        found
     }
 
     /// Opens the segment the cursor points into and finds the place in it. `false` = there is no log yet.

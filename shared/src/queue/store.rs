@@ -263,7 +263,11 @@ impl<S: Storage> Inbox<S> {
         let mut arrivals = Vec::new();
         while arrivals.len() < max {
             // Never more than what still fits: whatever is read counts as taken.
-            let entries = self.reader.read(max - arrivals.len())?;
+            let entries = match self.reader.read(max - arrivals.len()) {
+                Err(error) if arrivals.is_empty() => return Err(error),
+                // What was taken must be handed on; the trouble shows again at the next look.
+                read => read.unwrap_or_default(),
+            };
             if entries.is_empty() {
                 break;
             }

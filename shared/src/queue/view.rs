@@ -22,7 +22,8 @@ use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
 use crate::log::{Cursor, Limits};
-use crate::os::place::{keep_refused, swap_keeping};
+use crate::os::place::keep_refused;
+use crate::os::swap::swap_keeping;
 use crate::os::{Disk, Handle as _, OpenMode, Stat, Storage};
 use crate::registry::Registry;
 

@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) power_losses: u64,
     /// Full disks, failing syncs, short writes.
     pub(crate) faults: bool,
+    /// Too many open files, failing reads.
+    pub(crate) blinks: bool,
     /// How often the turn changes, in percent.
     pub(crate) switches: u64,
     /// A killed write ends at a multiple of this.
@@ -130,6 +132,7 @@ impl Plan {
             calls_per_kill: random.pick(&[15, 40, 100]),
             power_losses: if kind == 2 { 1 + random.below(2) } else { 0 },
             faults: kind == 3,
+            blinks: random.chance(1, 4),
             switches: random.pick(&[5, 20, 60]),
             page: random.pick(&[1, 16, 64, 4096]),
         }

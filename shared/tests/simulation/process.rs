@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tachi_shared::Error;
 use tachi_shared::id::{Incarnation, InstanceId, ProcessRef, Role};
 use tachi_shared::instance::{InstanceState, InstanceStore};
 use tachi_shared::layout::StateDir;
@@ -13,7 +14,7 @@ use tachi_shared::task::TaskStore;
 
 use crate::plan::{Mutant, Part, Plan};
 use crate::storage::Machine;
-use crate::world::{GaveUp, Stage};
+use crate::world::{GaveUp, Killed, Stage};
 
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 /// Batches of one sender, changes of one writer, tasks on the board.
@@ -73,6 +74,8 @@ impl Start<'_> {
                 let incarnation = Incarnation(self.incarnation);
                 InstanceState::new(&self.id(), &role(), incarnation, &process, self.machine.now())
             }
+            // A start that cannot look dies, and is started again.
+            Err(Error::Io { .. }) => std::panic::resume_unwind(Box::new(Killed)),
             bad => {
                 self.machine
                     .look(|inside| inside.ledger.blame(format!("the state of {} is {bad:?}", self.name)));

@@ -109,6 +109,7 @@ impl Handle for SimFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.machine.call(|inside| {
+            inside.blinks()?;
             let data = &inside.files.inode(self.ino).data;
             let from = data.len().min(usize::try_from(offset).unwrap());
             let count = buffer.len().min(data.len() - from);
@@ -178,6 +179,7 @@ impl Storage for Machine {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<SimFile> {
         let open = |inside: &mut Inside| {
+            inside.blinks()?;
             if mode != OpenMode::Create {
                 return inside.files.find(path);
             }
@@ -201,7 +203,10 @@ impl Storage for Machine {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.call(|inside| inside.files.list(dir))
+        self.call(|inside| {
+            inside.blinks()?;
+            inside.files.list(dir)
+        })
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
