@@ -20,7 +20,7 @@ pub(crate) enum Hand {
     Began,
     /// Stood whole in the view.
     Placed,
-    /// Stood whole in the spool.
+    /// Stood whole in the spool or in a segment.
     Spooled,
 }
 
