@@ -58,7 +58,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
         if let Some(story) = &mut self.story {
-            story.push(what());
+            // Temporary names count on over all runs of this program.
+            let what = what();
+            let words = what.split(' ').map(|word| if word.contains(".tmp") { "TEMPORARY" } else { word });
+            story.push(words.collect::<Vec<_>>().join(" "));
         }
     }
 

@@ -160,7 +160,7 @@ fn whatever_dies_whenever_nothing_acknowledged_is_lost_and_nothing_comes_twice()
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for seed in 0..30 {
+    for seed in 0..60 {
         let (first, second) = (run(seed, None, true), run(seed, None, true));
         assert_eq!(first, second, "seed {seed}");
     }
