@@ -52,7 +52,7 @@ struct Known {
 }
 
 impl Known {
-    /// Keeps what is older than `first`, the oldest message there is; the rest is read again.
+    /// Keeps what was in segments that are gone, before `first`; the rest is read again.
     fn keep_before(&mut self, first: Seq) {
         self.ids.retain(|_, seq| *seq < first);
         self.contents.values_mut().for_each(|seqs| drop(seqs.split_off(&first)));
@@ -143,6 +143,13 @@ impl<S: Storage> Taken<S> {
 
     /// Reads on to the end of the queue.
     pub(super) fn catch_up(&mut self, queue: &Queue<S>) -> Result<()> {
+        if self.is_of_other_boot {
+            // The name of a segment survives a power loss, its records may not.
+            if let Some(first) = queue.first()? {
+                self.known.keep_before(first);
+            }
+            self.is_of_other_boot = false;
+        }
         // After an error from what is known, not from where a reader may have lost something.
         let mut reader = self.reader.take().unwrap_or_else(|| queue.entries(self.known.read.clone()));
         loop {
@@ -163,9 +170,6 @@ impl<S: Storage> Taken<S> {
     fn learn(&mut self, entry: Entry) {
         match entry {
             Entry::Record { seq, line } => {
-                if std::mem::take(&mut self.is_of_other_boot) {
-                    self.known.keep_before(seq);
-                }
                 if DOORS.iter().any(|door| line.contains(&format!("\"id\":\"{door}"))) {
                     self.note(seq, &line);
                 }
