@@ -96,7 +96,7 @@ impl<S: Storage> View<S> {
     /// Names the view; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let queue = Queue::new(storage.clone(), dir);
-        let taken = Taken::load(storage.clone(), dir);
+        let taken = Taken::new(storage.clone(), dir);
         let (dir, replaced) = (dir.clone(), Vec::new());
         Self { storage, dir, queue, taken, is_whole: false, placed: None, replaced }
     }

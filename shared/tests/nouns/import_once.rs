@@ -170,3 +170,15 @@ fn s26_without_its_memory_a_keeper_learns_from_the_queue_what_was_taken_in() {
     }
     assert_eq!(by_hand(&dir), ["one"]);
 }
+
+#[test]
+fn s26_a_memory_that_cannot_be_read_now_is_not_taken_for_a_missing_one() {
+    let (_temp, dir) = state();
+    fs::write(dir.view(Topic::Messages), json!({ "messages": [element("one")] }).to_string()).unwrap();
+    fs::create_dir(dir.taken_in()).unwrap();
+    let mut view = View::new(Disk, &dir);
+    view.refresh(None, now()).unwrap_err();
+    assert_eq!(by_hand(&dir), [""; 0]);
+    fs::remove_dir(dir.taken_in()).unwrap();
+    assert_eq!(view.refresh(None, now()).unwrap().imported, 1);
+}
