@@ -51,7 +51,7 @@ pub(super) struct Import {
 /// As [`parse`]; also if it is too large or no text.
 pub(super) fn parse_bytes(bytes: &[u8], now: Timestamp) -> Result<Import, String> {
     if bytes.len() as u64 > BOX_MAX {
-        return Err(format!("1:1: it has more than {BOX_MAX} bytes"));
+        return Err(format!("1:1: too many bytes, the limit is {BOX_MAX}"));
     }
     parse(std::str::from_utf8(bytes).map_err(|error| format!("1:1: not UTF-8: {error}"))?, now)
 }
