@@ -29,7 +29,6 @@ pub fn files<S: Storage>(storage: &S, dir: &StateDir, boot: &str) -> Result<Vec<
         each(logs, log::only_the_newest_ends_torn),
         each(logs, |segments| log::within_bounds(segments, &limits)),
         message::stored_once(&messages),
-        message::senders_in_order(&messages),
         cursor::within_the_log(storage, dir, &positions, &messages, boot),
         task::changes_were_allowed(&tasks),
         snapshot::snapshots_are_whole(storage, dir)?,

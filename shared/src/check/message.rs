@@ -1,4 +1,7 @@
-//! Messages: each once, each sender's in order — pure.
+//! Messages: each once — pure.
+//!
+//! Deliberately absent: the order of one sender's ids. What is owed for a task gets its id when it is decided and is sent when the
+//! task is settled, so a lower number may rightly stand behind a higher one.
 
 use std::collections::BTreeMap;
 
@@ -23,28 +26,6 @@ pub fn stored_once(messages: &[Segment]) -> Outcome {
         }
     }
     Outcome::new("every message is stored once", format!("{count} ids"), findings)
-}
-
-/// What one start of an instance sent stands in the order in which it was sent: `<instance>.<start>.<k>` rises.
-#[must_use]
-pub fn senders_in_order(messages: &[Segment]) -> Outcome {
-    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut findings = Vec::new();
-    for segment in messages {
-        for (line, _, id) in segment.records().filter(|(_, _, id)| is_given(id)) {
-            let Some((start, number)) = id.rsplit_once('.') else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            let before = last.get(start).copied().unwrap_or_default();
-            if number < before {
-                let what = format!("message {id} stands behind {start}.{before}");
-                let why = "its readers hear an answer before the question";
-                let next = "report it if nobody edited the file by hand";
-                findings.push(Finding::problem(&segment.path, what, why, next).on_line(line));
-            }
-            last.insert(start, number.max(before));
-        }
-    }
-    Outcome::new("what one sender sent stands in its order", format!("{} senders", last.len()), findings)
 }
 
 /// Whether an instance gave this id: it ends in two numbers.

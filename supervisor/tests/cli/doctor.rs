@@ -372,13 +372,6 @@ fn s19_a_log_beyond_its_bound_is_named() {
 }
 
 #[test]
-fn s05_messages_of_one_sender_out_of_order_are_named() {
-    let patient = Patient::new();
-    patient.store.queue().send(&[draft(5), draft(4)], WAIT).unwrap();
-    patient.has("00000000000000000001.jsonl:5: message instance_1.1.4 stands behind instance_1.1.5");
-}
-
-#[test]
 fn s12_a_lock_whose_holder_is_stopped_is_named_with_the_command_that_continues_it() {
     let patient = Patient::new();
     let lock = patient.path(".tachi/locks/messages.lock");
