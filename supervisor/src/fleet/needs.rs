@@ -117,14 +117,13 @@ impl Step<'_> {
     /// Starts whoever has waited long enough, and ends those whose turn it is.
     pub(super) fn look_at_needs(&mut self) {
         while !self.moved.is_empty() && self.look_at_waiting() {}
-        if self.moved.is_empty() {
-            return;
-        }
         for (id, cause) in self.fleet.put_off.clone() {
             let up = self.fleet.get(&id).is_none_or(|instance| self.fleet.wants_up(instance));
             if up {
+                // Nothing happened to it, but whoever waits for its end waits in vain.
                 self.fleet.put_off.remove(&id);
-            } else {
+                self.moved(&id);
+            } else if !self.moved.is_empty() {
                 self.stop_one(&id, cause);
             }
         }

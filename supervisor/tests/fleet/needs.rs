@@ -255,3 +255,14 @@ fn p53_the_run_is_over_when_all_jobs_are_done_and_its_code_says_how() {
         ));
     }
 }
+
+#[test]
+fn p37_who_asked_for_an_end_that_was_put_off_hears_when_it_is_called_off() {
+    running(&chain()).check(
+        "1000 a asks pause-all => latch, TERM 3, CONT 3
+         1001 stop-file gone   =>
+         1002 exit 3#1 0       => kill 3#1, reply a 1
+         1003 empty 3#1        => spawn 3#2, release 3#1
+         1003 ? 1 ready",
+    );
+}
