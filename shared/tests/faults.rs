@@ -41,6 +41,10 @@ enum Fault {
     Rename,
     /// A segment cannot be opened: this one, by its first number.
     Open(u64),
+    /// Somebody removes this segment at the moment when it is opened.
+    Removed(u64),
+    /// It is there whenever the directory is listed, and gone whenever it is opened.
+    Hidden(u64),
     /// The machine sleeps longer than a lease before the sync, and somebody else takes over what was claimed.
     TakenOver,
 }
@@ -168,6 +172,13 @@ impl Storage for Faulty {
         let base = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0);
         if mode == OpenMode::Read && self.due("open", |fault| *fault == Fault::Open(base)).is_some() {
             return Err(io::Error::from(rustix::io::Errno::MFILE));
+        }
+        if self.due("open", |fault| *fault == Fault::Removed(base)).is_some() {
+            Disk.remove(path)?;
+        }
+        if let Some(hidden) = self.due("open", |fault| *fault == Fault::Hidden(base)) {
+            self.plan(hidden);
+            return Err(io::Error::from(io::ErrorKind::NotFound));
         }
         Ok(FaultyFile { file: Disk.open(path, mode)?, path: path.to_owned(), disk: self.clone() })
     }
@@ -528,6 +539,50 @@ fn s23_13_what_a_reader_took_before_it_could_not_open_the_next_segment_is_not_lo
     reader.read(100).unwrap_err();
     assert_eq!(reader.cursor(), &Cursor::default());
     assert_eq!(reader.read(100).unwrap().len(), 2);
+}
+
+#[test]
+fn s01_what_is_stored_is_found_although_an_old_segment_is_removed_at_the_moment_of_looking() {
+    let place = Place::new();
+    let mut queue = Queue::new(place.disk.clone(), &place.dir);
+    let drafts = ["instance_1.1.1", "instance_1.1.2"].map(|id| {
+        let (to, kind) = (Recipient::Broadcast, MessageKind::Finding);
+        Draft::new(to, "instance_1", kind, id.to_owned(), Timestamp::EPOCH, "x")
+    });
+    let since = Cursor { seq: queue.send(&drafts[..1], LONG).unwrap(), ..Cursor::default() };
+    queue.log_mut().rotate(LONG).unwrap();
+    queue.send(&drafts[1..], LONG).unwrap();
+    place.disk.plan(Fault::Removed(1));
+    assert_eq!(queue.send_missing(&drafts[1..], &since, LONG).unwrap(), None, "it was sent twice");
+    assert!(!place.segment().exists(), "it was removed");
+    assert_eq!(place.read().len(), 1);
+}
+
+#[test]
+fn s08_a_reader_that_finds_no_place_says_so_and_does_not_pretend_that_the_log_ends_there() {
+    let place = Place::new();
+    let log = place.log();
+    place.disk.plan(Fault::Hidden(1));
+    let mut reader = log.reader(Cursor::default());
+    let error = reader.read(100).unwrap_err();
+    assert!(error.to_string().contains("find the place"), "{error}");
+    place.disk.plan(Fault::Sync);
+    assert_eq!(reader.read(100).unwrap().len(), 1);
+}
+
+#[test]
+fn s05_a_reader_that_begins_behind_the_seal_goes_on_in_the_next_segment_as_soon_as_there_is_one() {
+    let place = Place::new();
+    place.log();
+    // Whoever sealed it died before it made the next one, and the reader was started anew.
+    Disk.open(&place.segment(), OpenMode::Append).unwrap().append(b"\n").unwrap();
+    let log = || Log::new(Disk, &place.dir, Topic::Messages);
+    let mut first = log().reader(Cursor::default());
+    assert_eq!(first.read(100).unwrap().len(), 1);
+    let mut reader = log().reader(first.cursor().clone());
+    assert_eq!(reader.read(100).unwrap(), []);
+    log().append(&batch(&[2]), LONG).unwrap();
+    assert_eq!(reader.read(100).unwrap().len(), 1);
 }
 
 fn worker(name: &str) -> InstanceId {
