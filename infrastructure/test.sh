@@ -82,10 +82,13 @@ TACHI_SKIPS=$scratch/skips
 : >"$TACHI_SKIPS"
 export TACHI_SKIPS
 # A fleet of the caller must not leak into the tests.
+# The simulation of the store, in a build that is quick enough for many seeds.
+seeds=10000
 unset TACHI_STATE_DIR TACHI_INSTANCE_ID TACHI_INSTANCE_ROLE TACHI_INSTANCE_COUNT TACHI_INCARNATION TACHI_WORKSPACE
 if [ "$mode" = long ]; then
     TACHI_LONG=1
     export TACHI_LONG
+    seeds=1000000
     fuzz_seconds=120
 fi
 
@@ -110,7 +113,9 @@ step 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warni
 if [ "$mode" = quick ]; then
     step 'unit tests' cargo test --workspace --locked --lib --bins
 else
-    step 'tests' cargo test --workspace --locked
+    step 'tests' env TACHI_SEEDS=500 cargo test --workspace --locked
+    step "simulation, $seeds seeds" env TACHI_SEEDS="$seeds" \
+        cargo test --profile sim --locked -p tachi-shared --test simulation -- --nocapture
     step 'fuzz targets' infrastructure/fuzz.sh all "$fuzz_seconds"
     step 'first run from a fresh clone' infrastructure/first-run.sh
 fi

@@ -39,6 +39,8 @@ enum Fault {
     SyncSegment,
     /// The rename fails.
     Rename,
+    /// A segment cannot be opened: this one, by its first number.
+    Open(u64),
     /// The machine sleeps longer than a lease before the sync, and somebody else takes over what was claimed.
     TakenOver,
 }
@@ -82,8 +84,11 @@ impl Faulty {
         }
     }
 
+    /// What changes something.
     fn calls(&self) -> Vec<&'static str> {
-        std::mem::take(&mut self.plan.lock().unwrap().calls)
+        let mut calls = std::mem::take(&mut self.plan.lock().unwrap().calls);
+        calls.retain(|call| *call != "open");
+        calls
     }
 
     /// Takes the planned fault if it belongs to this call.
@@ -160,6 +165,10 @@ impl Storage for Faulty {
     type Lock = FileLock;
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<FaultyFile> {
+        let base = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0);
+        if mode == OpenMode::Read && self.due("open", |fault| *fault == Fault::Open(base)).is_some() {
+            return Err(io::Error::from(rustix::io::Errno::MFILE));
+        }
         Ok(FaultyFile { file: Disk.open(path, mode)?, path: path.to_owned(), disk: self.clone() })
     }
 
@@ -484,6 +493,41 @@ fn s18_a_replace_that_fails_at_any_step_leaves_the_old_file_and_no_other() {
     place_.disk.plan(Fault::Short(1));
     place(&place_.disk, &place_.dir.tmp(), &target, b"new", Sync::Data).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+}
+
+#[test]
+fn s21_a_sealed_segment_is_never_written_to_also_after_its_successor_could_not_be_made() {
+    let place = Place::new();
+    place.log();
+    // Whoever sealed it died before it made the next one.
+    let seal = |text: &[u8]| Disk.open(&place.segment(), OpenMode::Append).unwrap().append(text).unwrap();
+    seal(b"\n");
+    let before = fs::read(place.segment()).unwrap();
+    let mut log = Log::new(place.disk.clone(), &place.dir, Topic::Messages);
+    place.disk.plan(Fault::Rename);
+    log.append(&batch(&[2]), LONG).unwrap_err();
+    assert_eq!(log.append(&batch(&[2]), LONG).unwrap().last, Seq(2));
+    assert_eq!(fs::read(place.segment()).unwrap(), before);
+    assert_eq!(place.read().len(), 2);
+}
+
+#[test]
+fn s23_13_what_a_reader_took_before_it_could_not_open_the_next_segment_is_not_lost() {
+    let place = Place::new();
+    let mut log = place.log();
+    log.rotate(LONG).unwrap();
+    log.append(&batch(&[2]), LONG).unwrap();
+    let mut reader = log.reader(Cursor::default());
+    place.disk.plan(Fault::Open(2));
+    assert_eq!(reader.read(100).unwrap().len(), 1);
+    assert_eq!(reader.cursor().seq, Seq(1));
+    assert_eq!(reader.read(100).unwrap().len(), 1);
+    // One that cannot even begin says so, and has not moved.
+    place.disk.plan(Fault::Open(1));
+    let mut reader = log.reader(Cursor::default());
+    reader.read(100).unwrap_err();
+    assert_eq!(reader.cursor(), &Cursor::default());
+    assert_eq!(reader.read(100).unwrap().len(), 2);
 }
 
 fn worker(name: &str) -> InstanceId {

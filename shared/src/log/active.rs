@@ -69,13 +69,16 @@ impl<S: Storage> Log<S> {
                 self.note_epoch(base.saturating_sub(1))?;
             }
         }
-        self.active = Some(Active { file, base, end, last });
         self.floor = last;
+        if sealed && !other_boot {
+            // Never active, not even if what follows fails: readers do not come back to a sealed segment.
+            self.create(last + 1)?;
+        } else {
+            self.active = Some(Active { file, base, end, last });
+        }
         if other_boot {
             let above = known.map_or(last, |epoch| epoch.high_seq.max(last));
             self.begin_next(above.saturating_add(EPOCH_STEP) - last)?;
-        } else if sealed {
-            self.create(last + 1)?;
         }
         self.boot_checked = true;
         Ok(())

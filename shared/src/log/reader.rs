@@ -70,14 +70,18 @@ impl<S: Storage> LogReader<S> {
     /// [`crate::Error::Io`].
     pub fn read(&mut self, max: usize) -> Result<Vec<Entry>> {
         let mut out = Vec::new();
-        self.read_each(max, &mut |entry, _| {
+        let read = self.read_each(max, &mut |entry, _| {
             out.push(match entry {
                 Entry::Record { seq, line } => Entry::Record { seq, line: line.to_owned() },
                 Entry::Gap(gap) => Entry::Gap(gap),
             });
             true
-        })?;
-        Ok(out)
+        });
+        match read {
+            // What was taken counts as taken, so it must not get lost; the trouble shows again at the next look.
+            Err(error) if out.is_empty() => Err(error),
+            _ => Ok(out),
+        }
     }
 
     /// As [`LogReader::read`], without keeping anything: `each` is given every entry and the place where it begins, and tells
@@ -93,7 +97,7 @@ impl<S: Storage> LogReader<S> {
         let mut taker = Taker::new(max, each);
         let mut lost = 0;
         while !taker.is_full() {
-            if self.open.is_none() && !self.locate(&mut taker)? {
+            if self.open.is_none() && !self.find_place(&mut taker)? {
                 break;
             }
             match self.look(&mut taker)? {
@@ -240,50 +244,70 @@ impl<S: Storage> LogReader<S> {
             self.idle = self.idle.wrapping_add(1);
             return Ok(false);
         }
-        self.idle = self.idle.wrapping_add(1);
         let current = self.cursor.segment;
         let bases = segment::list(&self.storage, &self.dir)?;
-        let Some(next) = bases.into_iter().find(|base| *base > current) else { return Ok(false) };
+        let Some(next) = bases.into_iter().find(|base| *base > current) else {
+            self.idle = self.idle.wrapping_add(1);
+            return Ok(false);
+        };
         // Records may have come between our last look and the switch; the seal is behind them.
         while let Look::Taken | Look::All = self.look(taker)? {
             if taker.is_full() {
                 return Ok(true);
             }
         }
+        // First this: if it fails, the next look finds everything as it was.
+        self.enter(next, 0)?;
         if next > self.cursor.seq.next().0 {
             taker.gap(gap(self.cursor.seq.0, next), &self.cursor);
             self.cursor.seq = Seq(next - 1);
         }
-        self.enter(next, 0)?;
         Ok(true)
     }
 
-    /// Opens the segment the cursor points into and finds the place in it. `false` = there is no log yet.
-    fn locate(&mut self, taker: &mut Taker<'_>) -> Result<bool> {
+    /// As [`Self::locate`]; whoever fails half-way stands where it stood, and has told nothing.
+    fn find_place(&mut self, taker: &mut Taker<'_>) -> Result<bool> {
+        let before = self.cursor.clone();
+        match self.locate() {
+            Ok((found, lost)) => {
+                lost.into_iter().for_each(|gap| taker.gap(gap, &before));
+                Ok(found)
+            }
+            Err(error) => {
+                (self.cursor, self.open) = (before, None);
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the segment the cursor points into and finds the place in it, and what was lost on the way. `false` = there is
+    /// no log yet.
+    fn locate(&mut self) -> Result<(bool, Option<Gap>)> {
         let hint = self.cursor.clone();
         if hint.segment > 0 && self.enter(hint.segment, hint.offset)? && self.next_follows()? {
-            return Ok(true);
+            return Ok((true, None));
         }
         let bases = segment::list(&self.storage, &self.dir)?;
-        let Some(first) = bases.first().copied() else { return Ok(false) };
+        let Some(first) = bases.first().copied() else { return Ok((false, None)) };
         let seq = hint.seq.0;
         if first > hint.seq.next().0 {
             // The segment we were in is gone: however much that is, it is not the jump of an epoch.
-            taker.gap(Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) }, &hint);
+            let lost = Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) };
             self.cursor.seq = Seq(first - 1);
-            return self.enter(first, 0);
+            return Ok((self.enter(first, 0)?, Some(lost)));
         }
         let base = segment_of(&bases, &hint).unwrap_or(first);
         if !self.enter(base, 0)? {
-            return Ok(false);
+            return Ok((false, None));
         }
-        let Some(file) = &self.open else { return Ok(false) };
+        let Some(file) = &self.open else { return Ok((false, None)) };
         let size = file.extent().context("look at", &self.dir)?.size;
         let by_number = segment::seek(file, size, seq).context("read", &self.dir)?;
         self.cursor.offset = by_number;
+        let mut lost = None;
         if base == hint.segment {
             if size < hint.offset {
-                taker.gap(cut(base, hint.offset, size), &self.cursor);
+                lost = Some(cut(base, hint.offset, size));
             } else if segment::same_place(file, hint.offset, by_number, seq).context("read", &self.dir)? {
                 self.cursor.offset = hint.offset;
             }
@@ -294,7 +318,7 @@ impl<S: Storage> LogReader<S> {
             // We have seen more than there is: the log was cut by hand or by a power loss. What comes next is new.
             self.reused_above = (last < seq).then_some(last);
         }
-        Ok(true)
+        Ok((true, lost))
     }
 
     /// Whether a line begins at the cursor and is the record that follows it: the usual case of a good hint.
@@ -343,9 +367,10 @@ fn cut(segment: u64, from: u64, to: u64) -> Gap {
     Gap::Poison { segment, offset: to, reason: format!("the segment was cut from {from} to {to} bytes") }
 }
 
-/// What lies between the last record taken and the next one there is.
+/// What lies between the last record taken and the next one there is. A reader may have taken records that a power loss took
+/// from the log, far fewer than an epoch skips: by so many the jump is shorter for it.
 fn gap(after: u64, next: u64) -> Gap {
-    if next - after > EPOCH_STEP {
+    if next - after > EPOCH_STEP / 2 {
         Gap::Epoch { after: Seq(after), next: Seq(next) }
     } else {
         Gap::Lagged { from: Seq(after + 1), to: Seq(next - 1) }

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, Open
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, StatxFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, RenameFlags, StatxFlags, Timespec, Timestamps, Uid};
 
 use super::lock::FileLock;
 use super::storage::{Extent, Handle, OpenMode, Stat, Storage};
@@ -133,13 +133,15 @@ impl Storage for Disk {
         std::fs::rename(from, to)
     }
 
-    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
-        use rustix::io::Errno;
-        match rustix::fs::renameat_with(CWD, a, CWD, b, rustix::fs::RenameFlags::EXCHANGE) {
-            // File systems without it say so in either of these ways.
-            Err(Errno::INVAL | Errno::NOSYS) => Err(io::Error::from(io::ErrorKind::Unsupported)),
-            other => Ok(other?),
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match rename_with(from, to, RenameFlags::NOREPLACE) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => std::fs::rename(from, to),
+            other => other,
         }
+    }
+
+    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
+        rename_with(a, b, RenameFlags::EXCHANGE)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -166,6 +168,15 @@ impl Storage for Disk {
 
     fn lock(&self, path: &Path, purpose: &str, wait: Duration) -> Result<FileLock> {
         FileLock::take(path, purpose, wait)
+    }
+}
+
+fn rename_with(from: &Path, to: &Path, how: RenameFlags) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(CWD, from, CWD, to, how) {
+        // File systems without it say so in either of these ways.
+        Err(Errno::INVAL | Errno::NOSYS) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        other => Ok(other?),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod root;
 pub mod signal;
 mod slot;
 pub mod storage;
+pub mod swap;
 pub mod watch;
 
 pub use disk::Disk;

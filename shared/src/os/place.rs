@@ -1,4 +1,4 @@
-//! Placing whole files, and setting refused ones aside: the only callers of rename.
+//! Placing whole files, and setting refused ones aside: with [`super::swap`] the only callers of rename.
 //!
 //! [`place`] writes a temporary file in the unwatched `tmp` directory and renames it over the target: a reader sees the old
 //! file or the new one, never a mixture, and a watcher sees one event. A crash leaves at most a file ending in `.tmp`, which
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::storage::{Handle as _, OpenMode, Stat, Storage};
+use super::storage::{Handle as _, OpenMode, Storage};
 use crate::clock::Timestamp;
 use crate::error::{Context as _, Error, Result};
 
@@ -51,7 +51,7 @@ pub fn place<S: Storage>(storage: &S, tmp: &Path, target: &Path, bytes: &[u8], s
 }
 
 /// A new temporary file for `target`.
-fn temporary<S: Storage>(storage: &S, tmp: &Path, target: &Path) -> Result<(S::File, PathBuf)> {
+pub(super) fn temporary<S: Storage>(storage: &S, tmp: &Path, target: &Path) -> Result<(S::File, PathBuf)> {
     let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("file");
     loop {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -64,104 +64,8 @@ fn temporary<S: Storage>(storage: &S, tmp: &Path, target: &Path) -> Result<(S::F
     }
 }
 
-/// What [`swap`] did.
-#[derive(Debug)]
-pub struct Swapped<F> {
-    /// Identity of the file that has the name now.
-    pub placed: Stat,
-    /// The file that had it until then, without a name now; `None` if there was none.
-    pub replaced: Option<F>,
-}
-
-/// How a file got the name of another.
-enum Exchanged<F> {
-    /// The other one has its name now.
-    Both,
-    /// The other one has no name any more, if there was one.
-    One(Option<F>),
-}
-
-/// Puts `bytes` at `target` as [`place`] does, and hands back whatever it replaced: for files that others rewrite without
-/// a lock, whose last words would be lost otherwise.
-///
-/// # Errors
-/// [`Error::DiskFull`], [`Error::Io`]; the target is untouched then.
-pub fn swap<S: Storage>(
-    storage: &S,
-    tmp: &Path,
-    target: &Path,
-    bytes: &[u8],
-    sync: Sync,
-) -> Result<Swapped<S::File>> {
-    let (file, temporary) = temporary(storage, tmp, target)?;
-    let swapped = fill(storage, &file, target, &temporary, bytes, sync)
-        .and_then(|()| file.stat().context("look at", &temporary))
-        .and_then(|placed| {
-            let replaced = match exchange(storage, &temporary, target)? {
-                Exchanged::Both => Some(storage.open(&temporary, OpenMode::Read).context("open", target)?),
-                Exchanged::One(replaced) => replaced,
-            };
-            Ok(Swapped { placed, replaced })
-        });
-    // The temporary name is the old file's now, or that of a file nobody wants.
-    let _ = storage.remove(&temporary);
-    swapped
-}
-
-/// As [`swap`], but the replaced file gets a name in `keep` and is not opened (`replaced` is a file without a name): a
-/// successor finds it there if this process dies now. A crash before the swap leaves `bytes` there, whole.
-///
-/// # Errors
-/// As [`swap`].
-pub fn swap_keeping<S: Storage>(
-    storage: &S,
-    tmp: &Path,
-    keep: &Path,
-    target: &Path,
-    bytes: &[u8],
-) -> Result<(Swapped<S::File>, Option<PathBuf>)> {
-    let (file, temporary) = temporary(storage, tmp, target)?;
-    let filled = fill(storage, &file, target, &temporary, bytes, Sync::Skip)
-        .and_then(|()| file.stat().context("look at", &temporary))
-        .and_then(|placed| {
-            let kept = free_name(storage, target, keep, "replaced", "json");
-            storage.rename(&temporary, &kept).context("place", &kept)?;
-            Ok((placed, kept))
-        });
-    if filled.is_err() {
-        let _ = storage.remove(&temporary);
-    }
-    let (placed, kept) = filled?;
-    match exchange(storage, &kept, target) {
-        Ok(Exchanged::Both) => Ok((Swapped { placed, replaced: None }, Some(kept))),
-        Ok(Exchanged::One(replaced)) => Ok((Swapped { placed, replaced }, None)),
-        Err(error) => {
-            let _ = storage.remove(&kept);
-            Err(error)
-        }
-    }
-}
-
-/// Swaps the two names, where that can be done.
-fn exchange<S: Storage>(storage: &S, temporary: &Path, target: &Path) -> Result<Exchanged<S::File>> {
-    match storage.exchange(temporary, target) {
-        Ok(()) => Ok(Exchanged::Both),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            storage.rename(temporary, target).context("replace", target)?;
-            Ok(Exchanged::One(None))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
-            // Without an exchange a rewrite by rename in this very moment is lost; one in place is not.
-            let old = storage.open(target, OpenMode::Read).ok();
-            storage.rename(temporary, target).context("replace", target)?;
-            Ok(Exchanged::One(old))
-        }
-        Err(error) => Err(Error::io("replace", target, error)),
-    }
-}
-
 /// Writes and syncs the temporary file and gives it the access rights of what it replaces.
-fn fill<S: Storage>(
+pub(super) fn fill<S: Storage>(
     storage: &S,
     file: &S::File,
     target: &Path,
@@ -245,7 +149,13 @@ pub fn stamp_of(at: Timestamp) -> String {
 }
 
 /// `<dir>/<name of path>.<stamp>.<ending>`, or with a number if that is taken.
-fn free_name<S: Storage>(storage: &S, path: &Path, dir: &Path, stamp: &str, ending: &str) -> PathBuf {
+pub(super) fn free_name<S: Storage>(
+    storage: &S,
+    path: &Path,
+    dir: &Path,
+    stamp: &str,
+    ending: &str,
+) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut target = dir.join(format!("{name}.{stamp}.{ending}"));
     let mut number = 1;

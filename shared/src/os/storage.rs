@@ -161,6 +161,15 @@ pub trait Storage: Clone {
     /// As `rename(2)`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Atomic placing where nothing is yet.
+    ///
+    /// # Errors
+    /// As `renameat2(2)` with `RENAME_NOREPLACE`: `AlreadyExists` if something is there. Where there is no such thing, it is
+    /// replaced.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename(from, to)
+    }
+
     /// Swaps two existing files in one step, so that what was replaced can still be looked at.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::message::{Draft, Message};
 use super::rules::write_record;
+use super::view::BOX_MAX;
 use crate::clock::Timestamp;
 use crate::error::bare;
 use crate::id::Seq;
@@ -42,6 +43,17 @@ pub(super) struct Import {
     pub(super) fresh: Vec<Fresh>,
     /// Elements that cannot be taken, with the reason.
     pub(super) refused: Vec<(String, String)>,
+}
+
+/// Reads a file, as [`parse`] does its text.
+///
+/// # Errors
+/// As [`parse`]; also if it is too large or no text.
+pub(super) fn parse_bytes(bytes: &[u8], now: Timestamp) -> Result<Import, String> {
+    if bytes.len() as u64 > BOX_MAX {
+        return Err(format!("1:1: too many bytes, the limit is {BOX_MAX}"));
+    }
+    parse(std::str::from_utf8(bytes).map_err(|error| format!("1:1: not UTF-8: {error}"))?, now)
 }
 
 /// Reads `{"messages":[…]}`, a bare list, or one message.

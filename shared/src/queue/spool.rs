@@ -10,11 +10,12 @@ use std::path::Path;
 use super::Draft;
 use super::import::{self, Import};
 use super::taken::Line;
-use super::view::{Refreshed, View};
+use super::view::{Refreshed, View, is_fresh};
 use crate::clock::Now;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::layout::Topic;
-use crate::os::Storage;
+use crate::os::place::set_aside;
+use crate::os::{Stat, Storage};
 use crate::registry::Registry;
 
 impl<S: Storage> View<S> {
@@ -31,17 +32,23 @@ impl<S: Storage> View<S> {
         names.sort_unstable();
         for name in names {
             let path = spool.join(&name);
-            let parsed = match self.read(&path, now) {
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => Err(error.to_string()),
-                Ok((text, parsed)) => parsed.map(|import| (text, import)),
-            };
-            match parsed {
-                Ok((text, import)) => self.take_spooled(&path, &text, import, registry, done)?,
-                Err(_) if self.is_fresh(&path, now) => {}
-                Err(reason) => self.set_aside(&path, &reason, now, done)?,
+            // Which file it is must be known from before it is read.
+            let Ok(stat) = self.storage.stat(&path) else { continue };
+            match self.read(&path, now) {
+                Err(error) if error.is_not_found() => {}
+                Err(error) if is_for_good(&error) => self.set_aside(&path, &error.to_string(), now, done)?,
+                Err(error) => return Err(error),
+                Ok(Ok(import)) => self.take_spooled(&path, &stat, import, registry, done)?,
+                Ok(Err(_)) if is_fresh(&stat, now) => {}
+                Ok(Err(reason)) => self.set_aside(&path, &reason, now, done)?,
             }
         }
+        Ok(())
+    }
+
+    fn set_aside(&self, path: &Path, reason: &str, now: Now, done: &mut Refreshed) -> Result<()> {
+        let kept = set_aside(&self.storage, path, &self.dir.rejected(), reason, now.wall)?;
+        done.rejected.push(format!("{}:{reason}; kept as {}", path.display(), kept.display()));
         Ok(())
     }
 
@@ -49,14 +56,14 @@ impl<S: Storage> View<S> {
     fn take_spooled(
         &mut self,
         path: &Path,
-        text: &str,
+        stat: &Stat,
         import: Import,
         registry: Option<&Registry>,
         done: &mut Refreshed,
     ) -> Result<()> {
-        let stat = self.storage.stat(path).context("look at", path)?;
         let which = format!("{} {} {} {}", stat.dev, stat.ino, stat.mtime_ns, stat.size);
-        let word = import::word(&[&path.to_string_lossy(), &which, text]);
+        let contents: String = import.fresh.iter().map(|fresh| fresh.content.as_str()).collect();
+        let word = import::word(&[&path.to_string_lossy(), &which, &contents]);
         self.refuse(path, &import, done)?;
         let mut drafts: Vec<Draft> = import.fresh.into_iter().map(|fresh| fresh.draft).collect();
         for (number, draft) in drafts.iter_mut().enumerate() {
@@ -78,7 +85,7 @@ impl<S: Storage> View<S> {
         }
         self.know()?;
         let lines = self.taken.lines.clone();
-        let mut drafts = Vec::new();
+        let (count, mut drafts) = (lines.len(), Vec::new());
         for Line { segment, offset, text } in lines {
             let place = self.dir.segments(Topic::Messages).join(format!("{segment:020}.jsonl"));
             let import = match import::parse(&text, now.wall) {
@@ -91,7 +98,8 @@ impl<S: Storage> View<S> {
             }
         }
         self.send_missing(drafts, registry, done)?;
-        self.taken.lines.clear();
+        // Not all: more may have been found meanwhile.
+        self.taken.lines.drain(..count);
         Ok(())
     }
 
@@ -109,4 +117,10 @@ impl<S: Storage> View<S> {
         drafts.retain(|draft| !self.taken.has(&draft.id));
         self.post(&drafts, registry, done)
     }
+}
+
+/// Whether this is no file for us, rather than a machine in trouble.
+fn is_for_good(error: &Error) -> bool {
+    use std::io::ErrorKind::{IsADirectory, PermissionDenied};
+    matches!(error, Error::Io { source, .. } if matches!(source.kind(), IsADirectory | PermissionDenied))
 }

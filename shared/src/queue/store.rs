@@ -162,6 +162,11 @@ impl<S: Storage> Queue<S> {
         self.log.locked(wait, |writer| writer.end().map(drop))
     }
 
+    /// The first position that the oldest segment may hold.
+    pub(super) fn first(&self) -> Result<Option<Seq>> {
+        Ok(self.log.pieces()?.first().map(|piece| Seq(piece.base)))
+    }
+
     /// Where every reader stands.
     #[must_use]
     pub fn readers(&self) -> Vec<Reader> {
@@ -272,12 +277,16 @@ impl<S: Storage> Inbox<S> {
         let mut arrivals = Vec::new();
         let owner = &self.owner;
         // Never more than what fits: whatever is read counts as taken.
-        self.reader.read_each(max, &mut |entry, at| {
+        let read = self.reader.read_each(max, &mut |entry, at| {
             let arrival = owner.arrival(entry, at, now);
             let counts = arrival.is_some();
             arrivals.extend(arrival);
             counts
-        })?;
+        });
+        if arrivals.is_empty() {
+            // What was taken must be handed on; the trouble shows again at the next look.
+            read?;
+        }
         arrivals.sort_by_key(|arrival| match arrival {
             Arrival::Message(message) => Priority::of(&message.draft),
             Arrival::Expired(_) | Arrival::Gap(_) => Priority::Normal,

@@ -9,6 +9,7 @@
 //! Bound: the newest [`KEPT`] positions; what else was there is known by its newest position and time alone.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::import;
 use super::store::{Queue, parse};
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::id::Seq;
 use crate::layout::StateDir;
 use crate::log::{Cursor, Entry, Gap, LogReader};
@@ -52,7 +53,7 @@ struct Known {
 }
 
 impl Known {
-    /// Keeps what is older than `first`, the oldest message there is; the rest is read again.
+    /// Keeps what was in segments that are gone, before `first`; the rest is read again.
     fn keep_before(&mut self, first: Seq) {
         self.ids.retain(|_, seq| *seq < first);
         self.contents.values_mut().for_each(|seqs| drop(seqs.split_off(&first)));
@@ -108,6 +109,7 @@ pub(super) struct Taken<S: Storage> {
     path: PathBuf,
     tmp: PathBuf,
     known: Known,
+    is_loaded: bool,
     reader: Option<LogReader<S>>,
     /// Lines found without position. The file is not written before they are taken in.
     pub(super) lines: Vec<Line>,
@@ -118,31 +120,51 @@ pub(super) struct Taken<S: Storage> {
 }
 
 impl<S: Storage> Taken<S> {
-    pub(super) fn load(storage: S, dir: &StateDir) -> Self {
-        let path = dir.taken_in();
-        let bytes = storage.read(&path, FILE_MAX).unwrap_or_default();
-        let found = serde_json::from_slice::<Known>(&bytes).ok().filter(|known| known.schema == SCHEMA);
-        let mut known = found.unwrap_or_default();
-        let boot_id = storage.boot_id();
-        let is_of_other_boot = known.boot_id != boot_id;
-        if is_of_other_boot {
-            known = Known { schema: SCHEMA, boot_id, read: Cursor::default(), ..known };
-        }
-        let saved = Some(known.read.seq);
+    pub(super) fn new(storage: S, dir: &StateDir) -> Self {
+        let (path, tmp) = (dir.taken_in(), dir.tmp());
+        let (known, lines) = (Known::default(), Vec::new());
         Self {
             storage,
             path,
-            tmp: dir.tmp(),
+            tmp,
             known,
+            is_loaded: false,
             reader: None,
-            lines: Vec::new(),
-            is_of_other_boot,
-            saved,
+            lines,
+            is_of_other_boot: true,
+            saved: None,
         }
+    }
+
+    /// Reads the file. One that cannot be read now is no missing one: what it knows would be written over.
+    fn load(&mut self) -> Result<()> {
+        let bytes = match self.storage.read(&self.path, FILE_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.context("read", &self.path)?,
+        };
+        let found = serde_json::from_slice::<Known>(&bytes).ok().filter(|known| known.schema == SCHEMA);
+        let known = found.unwrap_or_default();
+        let boot_id = self.storage.boot_id();
+        self.is_of_other_boot = known.boot_id != boot_id;
+        let read = if self.is_of_other_boot { Cursor::default() } else { known.read.clone() };
+        self.known = Known { schema: SCHEMA, boot_id, read, ..known };
+        self.saved = Some(self.known.read.seq);
+        self.is_loaded = true;
+        Ok(())
     }
 
     /// Reads on to the end of the queue.
     pub(super) fn catch_up(&mut self, queue: &Queue<S>) -> Result<()> {
+        if !self.is_loaded {
+            self.load()?;
+        }
+        if self.is_of_other_boot {
+            // The name of a segment survives a power loss, its records may not.
+            if let Some(first) = queue.first()? {
+                self.known.keep_before(first);
+            }
+            self.is_of_other_boot = false;
+        }
         // After an error from what is known, not from where a reader may have lost something.
         let mut reader = self.reader.take().unwrap_or_else(|| queue.entries(self.known.read.clone()));
         loop {
@@ -163,9 +185,6 @@ impl<S: Storage> Taken<S> {
     fn learn(&mut self, entry: Entry) {
         match entry {
             Entry::Record { seq, line } => {
-                if std::mem::take(&mut self.is_of_other_boot) {
-                    self.known.keep_before(seq);
-                }
                 if DOORS.iter().any(|door| line.contains(&format!("\"id\":\"{door}"))) {
                     self.note(seq, &line);
                 }

@@ -22,8 +22,9 @@ use crate::error::{Context as _, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
 use crate::log::{Cursor, Limits};
-use crate::os::place::{keep_refused, set_aside, swap_keeping};
-use crate::os::{Disk, Stat, Storage};
+use crate::os::place::keep_refused;
+use crate::os::swap::swap_keeping;
+use crate::os::{Disk, Handle as _, OpenMode, Stat, Storage};
 use crate::registry::Registry;
 
 /// Messages in the view.
@@ -95,7 +96,7 @@ impl<S: Storage> View<S> {
     /// Names the view; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let queue = Queue::new(storage.clone(), dir);
-        let taken = Taken::load(storage.clone(), dir);
+        let taken = Taken::new(storage.clone(), dir);
         let (dir, replaced) = (dir.clone(), Vec::new());
         Self { storage, dir, queue, taken, is_whole: false, placed: None, replaced }
     }
@@ -117,14 +118,12 @@ impl<S: Storage> View<S> {
         self.taken.catch_up(&self.queue)?;
         self.take_spool(registry, now, &mut done)?;
         self.take_lines(registry, now, &mut done)?;
-        self.adopt_replaced(now)?;
         self.take_replaced(registry, now, &mut done)?;
         if self.take_box(registry, now, &mut done)? {
-            self.render(now)?;
+            self.render()?;
             done.rendered = true;
             // A rewrite that crossed the render is taken in at once if it is complete.
-            self.adopt_replaced(now)?;
-            self.take_replaced(registry, now, &mut done)?;
+            self.take_crossed(registry, now, &mut done)?;
         }
         self.taken.save()?;
         Ok(done)
@@ -137,14 +136,13 @@ impl<S: Storage> View<S> {
         if let Some(placed) = self.placed.as_ref().filter(|placed| placed.stat == found) {
             return Ok(placed.end != self.queue.end()?.seq);
         }
-        let (_, parsed) = match self.read(&path, now) {
+        match self.read(&path, now) {
             Err(error) if error.is_not_found() => return Ok(true),
-            read => read?,
-        };
-        match parsed {
-            Ok(import) => self.take(import, &path, registry, done)?,
-            Err(_) if self.is_fresh(&path, now) => return Ok(false),
-            Err(reason) => self.set_aside(&path, &reason, now, done)?,
+            Err(error) => return Err(error),
+            Ok(Ok(import)) => self.take(import, &path, registry, done)?,
+            Ok(Err(_)) if is_fresh(&found, now) => return Ok(false),
+            // Rendered over, and judged as what the render replaces: by then somebody may have put a good one there.
+            Ok(Err(_)) => {}
         }
         Ok(true)
     }
@@ -225,42 +223,24 @@ impl<S: Storage> View<S> {
     }
 
     /// Replaces the view.
-    fn render(&mut self, now: Now) -> Result<()> {
+    fn render(&mut self) -> Result<()> {
         let (path, keep) = (self.dir.view(Topic::Messages), self.dir.replaced());
         let end = self.queue.end()?.seq;
         let text = render(&self.queue.newest(SHOWN)?);
         let (swapped, _) = swap_keeping(&self.storage, &self.dir.tmp(), &keep, &path, text.as_bytes())?;
         self.placed = Some(Placed { stat: swapped.placed, end });
         if let Some(file) = swapped.replaced {
-            self.replaced.push(Replaced { file, path: None, seen: None, since: now });
+            self.replaced.push(Replaced::new(file, None));
         }
         Ok(())
     }
 
-    pub(super) fn read(
-        &self,
-        path: &Path,
-        now: Now,
-    ) -> Result<(String, std::result::Result<Import, String>)> {
-        let size = self.storage.stat(path).context("look at", path)?.size;
-        if size > BOX_MAX {
-            return Ok((String::new(), Err(format!("1:1: {size} bytes, the limit is {BOX_MAX}"))));
-        }
-        let bytes = self.storage.read(path, BOX_MAX).context("read", path)?;
-        Ok(match String::from_utf8(bytes) {
-            Ok(text) => {
-                let parsed = import::parse(&text, now.wall);
-                (text, parsed)
-            }
-            Err(error) => (String::new(), Err(format!("1:1: not UTF-8: {error}"))),
-        })
-    }
-
-    /// Whether the file was changed a moment ago, so that its writer may not have finished.
-    pub(super) fn is_fresh(&self, path: &Path, now: Now) -> bool {
-        let Ok(stat) = self.storage.stat(path) else { return true };
-        let seconds = i64::try_from(stat.mtime_ns / 1_000_000_000).unwrap_or_default();
-        crate::clock::Timestamp::from_unix(seconds).age(now.wall) < PATIENCE
+    /// The file at `path`, or why it cannot be taken.
+    pub(super) fn read(&self, path: &Path, now: Now) -> Result<std::result::Result<Import, String>> {
+        let file = self.storage.open(path, OpenMode::Read).context("open", path)?;
+        let size = file.stat().context("look at", path)?.size;
+        let bytes = file.read_first(size.min(BOX_MAX + 1)).context("read", path)?;
+        Ok(import::parse_bytes(&bytes, now.wall))
     }
 
     pub(super) fn refuse(&self, path: &Path, import: &Import, done: &mut Refreshed) -> Result<()> {
@@ -281,12 +261,12 @@ impl<S: Storage> View<S> {
         }
         Ok(())
     }
+}
 
-    pub(super) fn set_aside(&self, path: &Path, reason: &str, now: Now, done: &mut Refreshed) -> Result<()> {
-        let kept = set_aside(&self.storage, path, &self.dir.rejected(), reason, now.wall)?;
-        done.rejected.push(format!("{}:{reason}; kept as {}", path.display(), kept.display()));
-        Ok(())
-    }
+/// Whether a file was changed a moment ago, so that its writer may not have finished.
+pub(super) fn is_fresh(stat: &Stat, now: Now) -> bool {
+    let seconds = i64::try_from(stat.mtime_ns / 1_000_000_000).unwrap_or_default();
+    crate::clock::Timestamp::from_unix(seconds).age(now.wall) < PATIENCE
 }
 
 /// Recipients nobody knows are taken from hand-written files (they may be started later), but not silently.

@@ -8,7 +8,8 @@ use super::bases::Bases;
 use super::document::{Document, Loaded, parse, render};
 use crate::clock::Mono;
 use crate::error::{Context as _, Error, Result};
-use crate::os::place::{Sync, place, swap};
+use crate::os::place::{Sync, place};
+use crate::os::swap::swap;
 use crate::os::{Disk, Handle, Stat, Storage};
 
 /// So long a file that does not parse is left alone: an editor may be writing it.

@@ -129,8 +129,9 @@ fn s26_a_rewrite_that_crosses_a_render_is_taken_in_by_the_successor_of_a_killed_
     assert_eq!(by_hand(&dir), ["crossed"]);
     let left = |dir: &StateDir| fs::read_dir(dir.replaced()).unwrap().count();
     let mut view = View::new(Disk, &dir);
-    view.refresh(None, now()).unwrap();
-    view.refresh(None, later(Duration::from_secs(10))).unwrap();
+    for seconds in [0, 10, 20] {
+        view.refresh(None, later(Duration::from_secs(seconds))).unwrap();
+    }
     assert_eq!(left(&dir), 0, "what was replaced long ago is looked at no more");
 }
 
@@ -168,4 +169,16 @@ fn s26_without_its_memory_a_keeper_learns_from_the_queue_what_was_taken_in() {
         assert_eq!(round(&dir), 0, "{damage:?}");
     }
     assert_eq!(by_hand(&dir), ["one"]);
+}
+
+#[test]
+fn s26_a_memory_that_cannot_be_read_now_is_not_taken_for_a_missing_one() {
+    let (_temp, dir) = state();
+    fs::write(dir.view(Topic::Messages), json!({ "messages": [element("one")] }).to_string()).unwrap();
+    fs::create_dir(dir.taken_in()).unwrap();
+    let mut view = View::new(Disk, &dir);
+    view.refresh(None, now()).unwrap_err();
+    assert_eq!(by_hand(&dir), [""; 0]);
+    fs::remove_dir(dir.taken_in()).unwrap();
+    assert_eq!(view.refresh(None, now()).unwrap().imported, 1);
 }

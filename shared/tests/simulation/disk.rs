@@ -77,6 +77,13 @@ impl Files {
         Ok(())
     }
 
+    pub(crate) fn exchange(&mut self, a: &Path, b: &Path) -> io::Result<()> {
+        let (first, second) = (self.find(a)?, self.find(b)?);
+        self.point(a, Some(second));
+        self.point(b, Some(first));
+        Ok(())
+    }
+
     pub(crate) fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.find(path)?;
         self.point(path, None);

@@ -13,6 +13,17 @@ pub(crate) struct Claim {
     pub(crate) until: Mono,
 }
 
+/// What is known of a message written by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hand {
+    /// May be there or not.
+    Began,
+    /// Stood whole in the view.
+    Placed,
+    /// Stood whole in the spool or in a segment.
+    Spooled,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Messages somebody may have sent.
@@ -23,6 +34,14 @@ pub(crate) struct Ledger {
     pub(crate) refused: BTreeSet<String>,
     /// What was ever read at a position.
     pub(crate) seen: BTreeMap<u64, String>,
+    /// Positions of messages to everybody that some reader was given.
+    pub(crate) delivered: BTreeSet<u64>,
+    /// What was in segments that were removed: positions, with the id.
+    pub(crate) dropped: BTreeMap<u64, String>,
+    /// What a hand wrote and saw in its place, and what it began to write.
+    pub(crate) by_hand: BTreeMap<String, Hand>,
+    /// Per writer of the registry: acknowledged and tried changes.
+    pub(crate) registered: BTreeMap<String, (u64, u64)>,
     /// Per writer of the memory: acknowledged and tried changes.
     pub(crate) remembered: BTreeMap<String, (u64, u64)>,
     /// Who works on which task.
@@ -39,7 +58,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
         if let Some(story) = &mut self.story {
-            story.push(what());
+            // Temporary names count on over all runs of this program.
+            let what = what();
+            let words = what.split(' ').map(|word| if word.contains(".tmp") { "TEMPORARY" } else { word });
+            story.push(words.collect::<Vec<_>>().join(" "));
         }
     }
 
@@ -86,6 +108,8 @@ impl Ledger {
             self.acked.clear();
         }
         self.remembered.values_mut().for_each(|counts| counts.0 = 0);
+        self.registered.values_mut().for_each(|counts| counts.0 = 0);
+        self.by_hand.values_mut().for_each(|hand| *hand = Hand::Began);
         self.working.clear();
         self.done.clear();
     }

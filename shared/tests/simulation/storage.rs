@@ -82,6 +82,17 @@ fn stat_of(inside: &Inside, ino: u64) -> Stat {
     Stat { dev: 1, ino, nlink, size: inode.data.len() as u64, mtime_ns: inode.mtime_ns }
 }
 
+/// A segment goes: what was in it can be missed from now on.
+fn note_dropped(inside: &mut Inside, ino: u64) {
+    let bytes = inside.files.inode(ino).data.clone();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+        if let (Some(seq), Some(id)) = (value["seq"].as_u64(), value["id"].as_str()) {
+            inside.ledger.dropped.insert(seq, id.to_owned());
+        }
+    }
+}
+
 /// Wall time in nanoseconds, a little different at each call so that changed files differ.
 fn stamp(inside: &Inside) -> i128 {
     i128::from(BEGINNING) * 1_000_000_000 + i128::try_from(inside.clock.as_nanos()).unwrap()
@@ -98,6 +109,7 @@ impl Handle for SimFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.machine.call(|inside| {
+            inside.blinks()?;
             let data = &inside.files.inode(self.ino).data;
             let from = data.len().min(usize::try_from(offset).unwrap());
             let count = buffer.len().min(data.len() - from);
@@ -167,6 +179,7 @@ impl Storage for Machine {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<SimFile> {
         let open = |inside: &mut Inside| {
+            inside.blinks()?;
             if mode != OpenMode::Create {
                 return inside.files.find(path);
             }
@@ -190,7 +203,10 @@ impl Storage for Machine {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.call(|inside| inside.files.list(dir))
+        self.call(|inside| {
+            inside.blinks()?;
+            inside.files.list(dir)
+        })
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
@@ -217,8 +233,43 @@ impl Storage for Machine {
         })
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.risky(io::ErrorKind::Other, |inside| {
+            let looks = inside.plan.exchanges && inside.plan.mutant != Some(Mutant::PlacesOver);
+            if looks && inside.files.find(to).is_ok() {
+                return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+            }
+            inside.ledger.note(|| format!("{} places {}", self.me, to.display()));
+            inside.files.rename(from, to)
+        })
+    }
+
+    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
+        self.risky(io::ErrorKind::Other, |inside| {
+            if !inside.plan.exchanges {
+                return Err(io::Error::from(io::ErrorKind::Unsupported));
+            }
+            inside.ledger.note(|| format!("{} exchanges {}", self.me, b.display()));
+            inside.files.exchange(a, b)?;
+            if inside.plan.mutant == Some(Mutant::ReplacedIsGone) {
+                let ino = inside.files.find(a)?;
+                inside.files.inode_mut(ino).data.clear();
+            }
+            Ok(())
+        })
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.call(|inside| inside.files.remove(path))
+        self.call(|inside| {
+            if path.extension().is_none_or(|ending| ending != "tmp") {
+                inside.ledger.note(|| format!("{} removes {}", self.me, path.display()));
+            }
+            if path.parent().is_some_and(|dir| dir.ends_with("messages")) {
+                let ino = inside.files.find(path)?;
+                note_dropped(inside, ino);
+            }
+            inside.files.remove(path)
+        })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -5,6 +5,7 @@
 //! is decided by its seed alone.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -174,6 +175,15 @@ impl Inside {
     /// Whether something fails at this call.
     pub(crate) fn fails(&mut self) -> bool {
         !self.calm && self.plan.faults && self.random.chance(1, 60)
+    }
+
+    /// Whether something cannot be looked at at this call.
+    pub(crate) fn blinks(&mut self) -> io::Result<()> {
+        if !self.calm && self.plan.blinks && self.random.chance(1, 150) {
+            self.ledger.note(|| "too many open files".to_owned());
+            return Err(io::Error::from(rustix::io::Errno::MFILE));
+        }
+        Ok(())
     }
 
     fn lose_power(&mut self) {

@@ -53,16 +53,17 @@ pub(crate) fn finish_predecessor(scene: &Scene) -> Ledger {
     let drafts: Vec<Draft> = (k..k + count).map(|k| message(&scene.slot, start, k)).collect();
     let told =
         |draft: &&Draft| known[tried..].iter().any(|line| line.starts_with(&format!("ack {} ", draft.id)));
-    if drafts.iter().all(|draft| told(&draft)) {
+    // The kill may have cut the ledger between the acknowledgements of one batch.
+    let drafts: Vec<Draft> = drafts.iter().filter(|draft| !told(draft)).cloned().collect();
+    if drafts.is_empty() {
         return ledger;
     }
     let acked =
         known.iter().filter_map(|line| line.strip_prefix("ack ")?.rsplit(' ').next()?.parse().ok()).max();
     let since = Cursor { seq: Seq(acked.unwrap_or(0)), ..Cursor::default() };
     scene.store.queue().send_missing(&drafts, &since, WAIT).unwrap();
-    let missing = drafts.iter().filter(|draft| !told(draft));
     // Its place is not known to who only completed it.
-    ledger.write(&missing.map(|draft| format!("ack {} 0", draft.id)).collect::<Vec<_>>().join("\n"));
+    ledger.write(&drafts.iter().map(|draft| format!("ack {} 0", draft.id)).collect::<Vec<_>>().join("\n"));
     ledger
 }
 
