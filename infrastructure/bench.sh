@@ -2,9 +2,11 @@
 # Three rows that matter, each as ratios inside one run: send, restart, survey. Judge the ratios; milliseconds drift.
 #
 #   ./infrastructure/bench.sh [send] [restart] [survey]      default: these three
+#   ./infrastructure/bench.sh fleet                          what keeping 4 and 100 processes alive costs, about three minutes
 #   ./infrastructure/bench.sh store                          sends, and everything else the store promises, beside its targets
 #
-# Peers are fetched by their ordinary clients (SQLite by cargo, supervisord by pip into a temporary folder), Redis is started where
+# Peers are fetched by their ordinary clients (SQLite by cargo, supervisord by pip and runit by apt-get into a temporary folder,
+# where nothing is installed and nothing is left), Redis is started where
 # it is installed (apt install redis-server), on loopback; what cannot be had is left out, and the table says so. TACHI_BENCH_TREE names another tree for the survey.
 set -eu
 cd -- "$(dirname -- "$0")/.."
@@ -37,6 +39,18 @@ peer() {
     fi
 }
 
+# The programs alone, unpacked: installing the package would make services of them.
+runit() {
+    [ -z "${TACHI_BENCH_RUNSVDIR:-}" ] || return 0
+    mkdir "$scratch/runit"
+    if (cd "$scratch/runit" && apt-get download -q runit && dpkg -x runit_*.deb .) >/dev/null 2>&1; then
+        TACHI_BENCH_RUNSVDIR=$(find "$scratch/runit" -name runsvdir -type f | head -n 1)
+    else
+        TACHI_BENCH_RUNSVDIR=$(command -v runsvdir || true)
+    fi
+    if [ -n "$TACHI_BENCH_RUNSVDIR" ]; then export TACHI_BENCH_RUNSVDIR; else unset TACHI_BENCH_RUNSVDIR; fi
+}
+
 printf 'building\n'
 cargo build --release --locked --quiet
 for bench in "$@"; do
@@ -47,16 +61,17 @@ for bench in "$@"; do
             cargo bench --locked --quiet -p tachi-shared --features bench-peers --bench send
             cargo bench --locked --quiet -p tachi-shared --features bench-peers --bench store
             ;;
-        restart)
+        restart | fleet)
             peer
-            cargo bench --locked --quiet -p tachi --bench restart
+            [ -n "${TACHI_BENCH_RUNSVDIR:-}" ] || [ -d "$scratch/runit" ] || runit
+            cargo bench --locked --quiet -p tachi --bench "$bench"
             ;;
         survey)
             tree
             cargo bench --locked --quiet -p tachi --bench survey
             ;;
         *)
-            printf 'usage: %s [send] [store] [restart] [survey]\n' "$0" >&2
+            printf 'usage: %s [send] [store] [restart] [fleet] [survey]\n' "$0" >&2
             exit 2
             ;;
     esac

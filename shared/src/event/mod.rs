@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::id::{Incarnation, InstanceId, Seq};
 
-pub use store::EventLog;
+pub use store::{EventLog, Mark};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,18 +12,27 @@ use crate::os::{Disk, Storage};
 /// Entries taken from the log in one go.
 const CHUNK: usize = 512;
 
+/// How far the log is, for comparison only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    changed: i128,
+    newest: Option<u64>,
+    size: u64,
+}
+
 /// The event log on a storage.
 pub struct EventLog<S: Storage = Disk> {
     storage: S,
     dir: StateDir,
     log: Log<S>,
+    mark: Mark,
 }
 
 impl<S: Storage> EventLog<S> {
     /// Names the log; opens nothing yet.
     pub fn new(storage: S, dir: &StateDir) -> Self {
         let log = Log::new(storage.clone(), dir, Topic::Events);
-        Self { storage, dir: dir.clone(), log }
+        Self { storage, dir: dir.clone(), log, mark: Mark::default() }
     }
 
     /// Appends in order.
@@ -65,6 +74,19 @@ impl<S: Storage> EventLog<S> {
     pub fn newest(&self, count: usize) -> Result<Vec<Event>> {
         let lines = newest(&self.storage, &self.dir, Topic::Events, &self.log, count)?;
         Ok(lines.iter().filter_map(|(seq, line)| event(*seq, line)).collect())
+    }
+
+    /// Changes whenever anybody records something. Asked again and again it opens nothing, which would wake a watcher.
+    pub fn mark(&mut self) -> Mark {
+        let changed = self.storage.stat(&self.dir.segments(Topic::Events)).map(|stat| stat.mtime_ns);
+        let changed = changed.unwrap_or_default();
+        if self.mark.changed != changed {
+            let newest = self.log.pieces().ok().and_then(|pieces| Some(pieces.last()?.base));
+            self.mark = Mark { changed, newest, size: 0 };
+        }
+        let path = self.mark.newest.map(|base| self.log.segment(base));
+        self.mark.size = path.and_then(|path| self.storage.stat(&path).ok()).map_or(0, |stat| stat.size);
+        self.mark
     }
 
     /// The end now.

@@ -60,10 +60,22 @@ impl<S: Storage> InstanceStore<S> {
     /// # Errors
     /// [`crate::Error::DiskFull`], [`crate::Error::Io`], [`crate::Error::NewerSchema`].
     pub fn replace(&mut self, state: &InstanceState) -> Result<()> {
+        self.put(state, Sync::Data)
+    }
+
+    /// Replaces a state that owes nobody anything: not synced, so that a power loss may cost it, and that costs nothing.
+    ///
+    /// # Errors
+    /// As [`InstanceStore::replace`].
+    pub fn replace_unsynced(&mut self, state: &InstanceState) -> Result<()> {
+        self.put(state, Sync::Skip)
+    }
+
+    fn put(&mut self, state: &InstanceState, sync: Sync) -> Result<()> {
         let path = self.dir.instance(&self.id);
         self.keep_foreign(state)?;
         let text = text(state)?;
-        place(&self.storage, &self.dir.tmp(), &path, &text, Sync::Data)?;
+        place(&self.storage, &self.dir.tmp(), &path, &text, sync)?;
         self.left = Some(self.storage.stat(&path).context("look at", &path)?);
         if self.replaces.is_multiple_of(BACKUP_EVERY) {
             place(&self.storage, &self.dir.tmp(), &self.copy(), &text, Sync::Skip)?;

@@ -34,6 +34,11 @@ impl<S: Storage> Log<S> {
         self
     }
 
+    /// Where the segment with this first number is.
+    pub(crate) fn segment(&self, base: u64) -> std::path::PathBuf {
+        segment::path(&self.dir, base)
+    }
+
     /// The segments there are, ascending.
     ///
     /// # Errors

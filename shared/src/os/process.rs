@@ -158,7 +158,7 @@ fn children_by_scan() -> Vec<u32> {
 }
 
 /// Names in a directory that are numbers.
-fn numbers_in(dir: &Path) -> Vec<u32> {
+pub(super) fn numbers_in(dir: &Path) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

@@ -2,16 +2,17 @@
 //!
 //! Every verb shows examples under `--help`; `--state`, `--json` and `--color` are accepted by all.
 
+mod hold;
 mod talk;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tachi_shared::id::InstanceId;
 
 use crate::settings::time;
 
+pub use hold::Hold;
 pub use talk::{Edit, Editable, Inbox, Memory, MemoryAction, Search, Send, Stream, Urgency};
 
 /// Runs a team of agent processes on this machine and lets them work together through plain files.
@@ -198,9 +199,6 @@ pub enum Verb {
         #[arg(value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
-    /// Parent of one command (started by the supervisor)
-    #[command(name = "__hold", hide = true)]
-    Hold(Hold),
 }
 
 /// `up` and `check`.
@@ -376,15 +374,4 @@ pub struct Logs {
     /// As it was written: no names, no notices, control characters sent as they are
     #[arg(long)]
     pub raw: bool,
-}
-
-/// `__hold`.
-#[derive(Debug, Args)]
-pub struct Hold {
-    /// Whose parent we are
-    #[arg(long, value_name = "ID")]
-    pub id: InstanceId,
-    /// The command
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
 }

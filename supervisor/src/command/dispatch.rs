@@ -11,20 +11,29 @@ use super::{
     apply, check, completions, doctor, down, edit, events, history, inbox, kill, logs, memory, messages,
     pause, reset, restart, resume, rolling, scale, send, start, status, stop, unit, up, why,
 };
-use crate::args::{Cli, Color, Verb};
+use crate::args::{Cli, Color, Hold, Verb};
 use crate::error::{Error, Result, exit};
 use crate::{effects, render};
 
 /// The whole program: parses, runs, says what went wrong, returns the exit code.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let outcome = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Hold::parse(&args) {
+        Some(asked) => return told(effects::hold(&asked.id, &asked.command)),
+        None => Cli::try_parse_from(args),
+    };
+    told(match cli {
         Ok(cli) => run(cli),
         Err(error) if !error.use_stderr() => {
             printer::text(&error.render().ansi().to_string()).map(|()| exit::OK)
         }
         Err(error) => Err(usage(&error)),
-    };
+    })
+}
+
+/// The exit code, and what went wrong said.
+fn told(outcome: Result<u8>) -> u8 {
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -74,7 +83,6 @@ pub fn run(cli: Cli) -> Result<u8> {
         Verb::Doctor { fix } => doctor::run(&context, *fix),
         Verb::Unit { up, system } => unit::run(&context, up, *system),
         Verb::Completions { shell } => completions::run(*shell),
-        Verb::Hold(args) => effects::hold(&args.id, &args.command),
     }
 }
 

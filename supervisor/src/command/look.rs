@@ -2,7 +2,7 @@
 
 use tachi_shared::clock::{self, Timestamp};
 use tachi_shared::id::ProcessRef;
-use tachi_shared::os::{AliveLock, filesystem, process};
+use tachi_shared::os::{AliveLock, Disk, Storage as _, filesystem, process};
 use tachi_shared::registry::{Registry, Row};
 use tachi_shared::snapshot::{Document, Loaded};
 use tachi_shared::store::Store;
@@ -101,6 +101,10 @@ fn shown(store: &Store, mut row: Row, supervised: bool) -> Shown {
     let alive = process_of(&row).is_some_and(|process| process::is_alive(&process));
     if alive && let Ok(Loaded::Good(state)) = store.instance(&row.instance_id).load() {
         row.doing = Some(state.current_task);
+        // The registry learns once a minute that somebody idle still lives; a touch of the file says it at once.
+        let touched = Disk.stat(&store.dir().instance(&row.instance_id)).ok().map(|stat| stat.mtime_ns);
+        let touched = touched.and_then(|at| i64::try_from(at / 1_000_000_000).ok()).map(Timestamp::from_unix);
+        row.last_heartbeat = row.last_heartbeat.max(touched).max(Some(state.last_activity));
     }
     Shown { row, alive, supervised }
 }

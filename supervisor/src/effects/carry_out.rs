@@ -13,7 +13,7 @@ use tachi_shared::os::doorbell::{Ring, ring};
 use tachi_shared::os::signal;
 
 use super::run_loop::Supervisor;
-use crate::fleet::{Action, Event};
+use crate::fleet::{self, Action, Event};
 
 /// How long the first start waits for the registry's lock; it goes on without it.
 const ROWS_WAIT: Duration = Duration::from_millis(20);
@@ -65,8 +65,9 @@ impl Supervisor {
     }
 
     fn spawn(&mut self, id: InstanceId, incarnation: Incarnation, now: Now) {
-        // Who starts looks at once who else belongs to the team; the first ones would see nobody and do everybody's work.
-        if self.table.iter().next().is_none() {
+        // Who starts looks at once who else belongs to the team; the first ones would see nobody and do everybody's work. If
+        // all have just died together, the rows still show them, and nothing stands before the first start.
+        if self.table.iter().next().is_none() && !self.registry.shows(&fleet::rows(&self.fleet, now)) {
             self.registry.ask();
             self.save_rows(now, ROWS_WAIT);
         }

@@ -2,7 +2,7 @@
 //!
 //! One watcher on five directories tells where to look; it only sets bits and wakes the loop. Every door is looked at by
 //! the slow tick as well, so a lost hint costs seconds, not correctness. Where no watcher can be had, the tick comes every
-//! second instead and the event log says so once.
+//! second instead and the event log says so once. Opening what is watched wakes the watcher: an idle fleet asks `stat` first.
 
 use std::fs::OpenOptions;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use serde_json::Map;
-use tachi_shared::clock::{Now, Timestamp};
+use tachi_shared::clock::{Mono, Now, Timestamp};
 use tachi_shared::command::{Command, CommandBox, Reply, judge};
 use tachi_shared::id::{CommandId, Incarnation};
 use tachi_shared::layout::{StateDir, Topic};
@@ -32,8 +32,10 @@ pub(super) const STOP: u8 = 2;
 pub(super) const COMMANDS: u8 = 4;
 /// Look at views, spool and queue.
 pub(super) const HOUSE: u8 = 8;
+/// Sync the registry.
+pub(super) const SYNC: u8 = 16;
 /// Look everywhere.
-pub(super) const ALL: u8 = REGISTRY | STOP | COMMANDS | HOUSE;
+const ALL: u8 = REGISTRY | STOP | COMMANDS | HOUSE;
 
 /// Longest stop text read.
 const TEXT_MAX: u64 = 1000;
@@ -60,6 +62,30 @@ pub(super) struct Doors {
     wake: Arc<OwnedFd>,
     watch: Option<Watch>,
     stopped: bool,
+    empty: Empty,
+}
+
+/// A directory that was found empty, by its identity and time.
+#[derive(Debug, Default)]
+struct Empty {
+    seen: Option<((u64, i128), Mono)>,
+    sure: bool,
+}
+
+impl Empty {
+    /// Whether there is nothing in `dir`; once that is sure, without opening it. Within one step of the file system's clock
+    /// a directory may change twice and show the same time, so it is listed twice, a moment apart.
+    fn is_empty(&mut self, dir: &Path, now: Mono) -> bool {
+        let Ok(version) = Disk.stat(dir).map(|stat| (stat.ino, stat.mtime_ns)) else { return false };
+        let since = self.seen.filter(|(seen, _)| *seen == version).map(|(_, since)| since);
+        if since.is_some() && self.sure {
+            return true;
+        }
+        let empty = Disk.list(dir).is_ok_and(|names| names.is_empty());
+        self.seen = empty.then(|| (version, since.unwrap_or(now)));
+        self.sure = empty && since.is_some_and(|since| now.since(since) >= TICK.1);
+        empty
+    }
 }
 
 impl Doors {
@@ -78,7 +104,8 @@ impl Doors {
         let (watch, trouble) = watched(network, || watch(&dir, &hints, &wake, house));
         let stopped = dir.stop().exists();
         let commands = store.commands();
-        (Self { dir, commands, incarnation, hints, wake, watch, stopped }, trouble)
+        let empty = Empty::default();
+        (Self { dir, commands, incarnation, hints, wake, watch, stopped, empty }, trouble)
     }
 
     /// Becomes readable when there are hints.
@@ -92,6 +119,15 @@ impl Doors {
         // Nothing to read is fine: the bits decide.
         let _ = rustix::io::read(&*self.wake, &mut counter);
         self.hints.swap(0, Ordering::AcqRel)
+    }
+
+    /// Where to look without hints, when it is time to. With a watcher the house looks by itself.
+    pub(super) fn unhinted(&mut self, now: Mono) -> u8 {
+        if self.watch.is_none() {
+            return ALL;
+        }
+        let commands = if self.empty.is_empty(&self.dir.commands(), now) { 0 } else { COMMANDS };
+        REGISTRY | STOP | commands
     }
 
     /// How often to look without hints.
@@ -243,8 +279,7 @@ pub(super) fn ring(wake: &OwnedFd) {
 /// Where a changed path asks to look.
 fn bits(dir: &StateDir, path: &Path) -> u8 {
     if path == dir.registry() {
-        // The house syncs it.
-        REGISTRY | HOUSE
+        REGISTRY | SYNC
     } else if path == dir.stop() {
         STOP
     } else if path.parent() == Some(&dir.commands()) {
@@ -270,7 +305,7 @@ mod tests {
     fn a_hint_says_where_to_look_and_replies_of_ours_are_no_hints() {
         let dir = StateDir::new("/s");
         for (path, expected) in [
-            ("/s/registry.json", REGISTRY | HOUSE),
+            ("/s/registry.json", REGISTRY | SYNC),
             ("/s/stop", STOP),
             ("/s/commands/x.json", COMMANDS),
             ("/s/commands/x.reply.json", 0),
@@ -282,6 +317,19 @@ mod tests {
         ] {
             assert_eq!(bits(&dir, Path::new(path)), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn p62_a_directory_that_stays_empty_is_not_opened_again_and_whatever_comes_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut empty, mut now) = (Empty::default(), Mono::ZERO.after(TICK.0));
+        assert!(empty.is_empty(dir.path(), now) && !empty.sure);
+        now = now.after(TICK.0);
+        assert!(empty.is_empty(dir.path(), now) && empty.sure);
+        std::fs::write(dir.path().join("x.json"), "{").unwrap();
+        assert!(!empty.is_empty(dir.path(), now));
+        std::fs::remove_file(dir.path().join("x.json")).unwrap();
+        assert!(empty.is_empty(dir.path(), now) && !empty.sure, "it may change again within this moment");
     }
 
     #[test]

@@ -2,13 +2,16 @@
 //!
 //! `instances/<id>.json` and `.tachi/exits/<id>.json` have the same shapes as a worker's; the pid in both is the command's
 //! own. Written by the holder alone. Failing to write (a full disk) never stops the command.
+//!
+//! Nothing in here is synced: a sync stands between a command's death and its next start. A command owes nobody anything
+//! through these files, both are void under another boot id, and a power loss ends the boot. `kill -9` costs nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tachi_shared::clock::{Now, Timestamp};
 use tachi_shared::id::{Incarnation, InstanceId, ProcessRef, Role};
-use tachi_shared::instance::{ExitRecord, InstanceState};
+use tachi_shared::instance::{ExitRecord, InstanceState, InstanceStore};
 use tachi_shared::os::signal;
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
@@ -77,14 +80,15 @@ impl End {
 
 /// The files of one held command.
 pub(super) struct Files {
-    store: Store,
+    files: InstanceStore,
     state: InstanceState,
 }
 
 impl Files {
     /// Continues the files of `id` for a new start.
     pub(super) fn new(store: &Store, id: &InstanceId, given: &Given, command: &ProcessRef, now: Now) -> Self {
-        let old = match store.instance(id).load() {
+        let mut files = store.instance(id);
+        let old = match files.load() {
             Ok(Loaded::Good(old) | Loaded::Fallback(old, _)) => Some(old),
             Ok(Loaded::Missing) | Err(_) => None,
         };
@@ -114,7 +118,7 @@ impl Files {
             usage: serde_json::Map::new(),
             extra: old.map(|old| old.extra).unwrap_or_default(),
         };
-        Self { store: store.clone(), state }
+        Self { files, state }
     }
 
     /// The command is not ready before a sign is seen; `doing` says which.
@@ -132,13 +136,11 @@ impl Files {
 
     /// Says that the command runs; `false` = could not be written, try again.
     pub(super) fn running(&mut self) -> bool {
-        self.store.instance(&self.state.instance_id).replace(&self.state).is_ok()
+        self.files.replace_unsynced(&self.state).is_ok()
     }
 
-    /// Says how it ended.
+    /// Says how it ended, in the exit record alone: whoever starts it again waits for that, and replaces the state.
     pub(super) fn ended(&mut self, end: End, reason: &str, last_line: Option<String>, at: Timestamp) {
-        self.state.running = false;
-        "Stopped".clone_into(&mut self.state.current_task);
         self.state.last_activity = at;
         self.state.logs = last_line.iter().cloned().collect();
         let (code, signal) = match end {
@@ -155,9 +157,14 @@ impl Files {
             reason: reason.to_owned(),
             last_line,
         };
-        let files = self.store.instance(&self.state.instance_id);
-        // The record first: it says more. Neither must keep the holder from ending.
-        let _ = files.write_exit_record(&record);
+        // A full disk must not keep the holder from ending.
+        let _ = self.files.write_exit_record(&record);
+    }
+
+    /// Says in the state as well that it runs no more.
+    pub(super) fn rests(&mut self) {
+        self.state.running = false;
+        "Stopped".clone_into(&mut self.state.current_task);
         self.running();
     }
 }

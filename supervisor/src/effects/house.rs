@@ -2,16 +2,18 @@
 //!
 //! Syncing the registry to the disk, rendering a large view or waiting a moment for the queue's lock must not delay a restart, so none of it happens on the
 //! loop's thread. The loop only hints; the thread works at most once a second, looks again some seconds after the last
-//! hint (files that a hand was still writing are judged then), and sleeps without limit otherwise.
+//! hint (files that a hand was still writing are judged then), and every two minutes otherwise: a look opens a dozen files,
+//! and each of them wakes the watcher.
 
-use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tachi_shared::clock;
 use tachi_shared::memory::MemoryStore;
+use tachi_shared::os::{Disk, Handle as _, OpenMode, Storage as _};
 use tachi_shared::queue::View;
 use tachi_shared::registry::Registry;
 use tachi_shared::snapshot::Loaded;
@@ -23,8 +25,8 @@ use super::keep::Keep;
 const EVERY: Duration = Duration::from_secs(1);
 /// Rounds are repeated this long after the last hint.
 const AFTERWARDS: Duration = Duration::from_secs(6);
-/// And then there is nothing to do until the next hint.
-const NEVER: Duration = Duration::from_secs(86_400);
+/// Then there is nothing to do until the next hint, unless one was lost.
+const SAFETY: Duration = Duration::from_secs(120);
 /// How long the memory's lock is waited for.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long the last round may take when the supervisor leaves.
@@ -33,6 +35,7 @@ const LAST_ROUND: Duration = Duration::from_secs(1);
 /// The house keeper.
 pub(super) struct House {
     hints: Option<Arc<SyncSender<()>>>,
+    everywhere: Arc<AtomicBool>,
     words: Receiver<String>,
     ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
@@ -46,19 +49,23 @@ impl House {
         let (say, words) = channel();
         let (end, ended) = sync_channel(1);
         let store = store.clone();
+        let everywhere = Arc::new(AtomicBool::new(false));
+        let wanted = Arc::clone(&everywhere);
         let keep = move || {
-            Keeper::new(store, say, Box::new(said)).run(&hinted);
+            Keeper::new(store, say, Box::new(said)).run(&hinted, &wanted);
             let _ = end.send(());
         };
         // Without a thread there are no views; everything that matters goes on.
         let thread = std::thread::Builder::new().name("house".to_owned()).spawn(keep).ok();
-        Self { hints: Some(Arc::new(hints)), words, ended, thread }
+        Self { hints: Some(Arc::new(hints)), everywhere, words, ended, thread }
     }
 
     /// A way to hint from another thread, without waking the loop; it does not keep the house open.
     pub(super) fn hinter(&self) -> impl Fn() + Send + 'static {
         let hints = self.hints.as_ref().map(Arc::downgrade).unwrap_or_default();
+        let everywhere = Arc::clone(&self.everywhere);
         move || {
+            everywhere.store(true, Ordering::Release);
             if let Some(hints) = hints.upgrade() {
                 let _ = hints.try_send(());
             }
@@ -67,6 +74,12 @@ impl House {
 
     /// Something may have changed.
     pub(super) fn hint(&self) {
+        self.everywhere.store(true, Ordering::Release);
+        self.hint_registry();
+    }
+
+    /// The registry was replaced, and that is all.
+    pub(super) fn hint_registry(&self) {
         if let Some(hints) = &self.hints {
             let _ = hints.try_send(());
         }
@@ -102,7 +115,7 @@ struct Keeper {
     keep: Keep,
     last_error: Option<String>,
     /// The registry as it was when it was last on the disk for certain.
-    synced: Option<SystemTime>,
+    synced: Option<i128>,
 }
 
 impl Keeper {
@@ -112,21 +125,28 @@ impl Keeper {
         Self { store, view, board, memory, bad_memory: None, say, said, keep, last_error: None, synced: None }
     }
 
-    fn run(&mut self, hinted: &Receiver<()>) {
+    fn run(&mut self, hinted: &Receiver<()>, everywhere: &AtomicBool) {
         let mut until = Instant::now() + AFTERWARDS;
         let mut open = true;
+        let mut look = true;
         while open {
             let round = Instant::now();
-            self.round();
-            let wait = if round < until { EVERY * 3 } else { NEVER };
+            if look {
+                self.round();
+            } else {
+                self.sync_registry();
+            }
+            let wait = if round < until { EVERY * 3 } else { SAFETY };
             match hinted.recv_timeout(wait) {
                 Ok(()) => {
-                    until = Instant::now() + AFTERWARDS;
                     // What comes within the same second is done in one round.
-                    let rest = EVERY.saturating_sub(round.elapsed());
-                    open = self.rest(hinted, rest);
+                    open = self.rest(hinted, EVERY.saturating_sub(round.elapsed()));
+                    look = everywhere.swap(false, Ordering::AcqRel);
+                    if look {
+                        until = Instant::now() + AFTERWARDS;
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => look = true,
                 Err(RecvTimeoutError::Disconnected) => open = false,
             }
         }
@@ -185,9 +205,14 @@ impl Keeper {
 
     /// Writers of the registry do not wait for the disk; a power loss costs what was written since the last round.
     fn sync_registry(&mut self) {
-        let Ok(file) = File::open(self.store.dir().registry()) else { return };
-        let Ok(written) = file.metadata().and_then(|metadata| metadata.modified()) else { return };
-        if self.synced != Some(written) && file.sync_data().is_ok() {
+        let path = self.store.dir().registry();
+        // Opening it would wake the watcher.
+        if Disk.stat(&path).ok().map(|stat| stat.mtime_ns) == self.synced {
+            return;
+        }
+        let Ok(file) = Disk.open(&path, OpenMode::Read) else { return };
+        let Ok(written) = file.stat().map(|stat| stat.mtime_ns) else { return };
+        if file.sync().is_ok() {
             self.synced = Some(written);
         }
     }

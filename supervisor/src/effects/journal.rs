@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tachi_shared::Error;
 use tachi_shared::clock::{Mono, Now};
-use tachi_shared::event::{Event, EventLog};
+use tachi_shared::event::{Event, EventLog, Mark};
 use tachi_shared::id::{Incarnation, InstanceId, Recipient};
 use tachi_shared::layout::{StateDir, Topic};
 use tachi_shared::queue::{Draft, MessageKind, Queue};
@@ -87,6 +87,8 @@ pub(super) struct Journal {
     board: TaskStore,
     incarnation: Incarnation,
     announced: u64,
+    /// The end of the events when last looked at.
+    mark: Mark,
     events: Lane<Event>,
     drafts: Lane<Draft>,
     changes: Lane<Change>,
@@ -101,10 +103,17 @@ impl Journal {
             board: store.tasks(),
             incarnation,
             announced: 0,
+            mark: Mark::default(),
             events: Lane::new(),
             drafts: Lane::new(),
             changes: Lane::new(),
         }
+    }
+
+    /// Whether anybody has recorded an event since the last call. Nobody watches that directory.
+    pub(super) fn has_grown(&mut self) -> bool {
+        let mark = self.log.mark();
+        std::mem::replace(&mut self.mark, mark) != mark
     }
 
     /// Writes an event soon.

@@ -7,8 +7,9 @@
 //!
 //! Processes: `table` who is led, `spawn` start, `reap` death, `tree` what a dead leader left, `adopt` what an earlier
 //! supervisor left, `beat` what instances say, `hold` the parent of a foreign command, `probe` when that is ready.
-//! Outside: `poll` and `signals` what is waited for, `door` files that hands place, `registry_writer` and `journal` what
-//! is written down, `retired` who left, `reread` the configuration once more, `house` views, `screen` the terminal, `notify` the service manager, `rotate` log files that stay small.
+//! Outside: `poll` and `signals` what is waited for, `suspend` Ctrl-Z, `door` files that hands place, `registry_writer` and
+//! `journal` what is written down, `retired` who left, `reread` the configuration once more, `house` views, `screen` the
+//! terminal, `notify` the service manager, `rotate` log files that stay small.
 //! Deliberately absent: decisions about instances. They are made in `fleet/`.
 #![expect(clippy::disallowed_methods, reason = "the room the bans point to")]
 
@@ -38,6 +39,7 @@ mod run_loop;
 mod screen;
 mod signals;
 mod spawn;
+mod suspend;
 mod table;
 mod thaw;
 mod tree;

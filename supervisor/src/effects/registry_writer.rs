@@ -11,7 +11,7 @@ use std::time::Duration;
 use tachi_shared::clock::{Mono, now as read_clock};
 use tachi_shared::id::InstanceId;
 use tachi_shared::os::{Disk, Storage as _};
-use tachi_shared::registry::{Desired, Registry, RegistryStore, Row, SupervisorRow, hand_edits};
+use tachi_shared::registry::{Desired, Registry, RegistryStore, Row, Status, SupervisorRow, hand_edits};
 use tachi_shared::snapshot::Loaded;
 use tachi_shared::store::Store;
 
@@ -76,6 +76,13 @@ impl RegistryWriter {
         super::retired::remember(&mut self.supervisor, fleet.retired());
         let config = fleet.config().and_then(|read| serde_json::to_value(read).ok());
         self.supervisor.extra.insert(CONFIG.to_owned(), config.unwrap_or_default());
+    }
+
+    /// Whether the file as we left it shows everybody who is to run as there or coming.
+    pub(super) fn shows(&self, rows: &[Row]) -> bool {
+        let written = |row: &Row| self.last.as_ref().and_then(|last| last.row(&row.instance_id));
+        let there = |row: &Row| matches!(row.status, Status::Ready | Status::Starting);
+        rows.iter().filter(|row| row.desired == Desired::Running).all(|row| written(row).is_some_and(there))
     }
 
     /// When to write next, if anything is to be written.

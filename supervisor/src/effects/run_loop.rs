@@ -43,6 +43,8 @@ const STUCK: Duration = Duration::from_secs(2);
 const THAWED_WITHIN: Duration = Duration::from_secs(1);
 /// Who asked for something finds it in the registry when the answer comes, unless writing fails for this long.
 const REPLY_ANYWAY: Duration = Duration::from_millis(500);
+/// Thoughts in one pass; then it is looked whether anything else happened.
+const THOUGHTS: usize = 2_000;
 /// Patience with each lock when leaving.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -108,7 +110,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     fn run(&mut self) -> Result<u8> {
         loop {
-            let ready = if self.events.is_empty() { self.sleep()? } else { Vec::new() };
+            let ready = self.sleep()?;
             let now = clock::now();
             self.collect(&ready, now);
             self.think(now);
@@ -120,7 +122,11 @@ impl Supervisor {
         }
     }
 
+    /// Waits for the next thing; what is not thought through yet leaves only time for a look.
     fn sleep(&self) -> Result<Vec<Token>> {
+        if !self.events.is_empty() {
+            return self.poll.wait(Some(Duration::ZERO));
+        }
         let now = clock::now().mono;
         let tick =
             (!self.table.is_empty() || self.doors.tick() < Duration::from_secs(5)).then_some(self.tick_at);
@@ -167,7 +173,11 @@ impl Supervisor {
             let longest = if frozen { THAWED_WITHIN } else { Duration::MAX };
             self.tick_at = now.mono.after(self.doors.tick().min(longest));
         }
-        self.look_at_doors(if ticked { door::ALL } else { 0 } | self.doors.hints(), now);
+        let unhinted = if ticked { self.doors.unhinted(now.mono) } else { 0 };
+        self.look_at_doors(unhinted | self.doors.hints(), now);
+        if ticked && self.journal.has_grown() {
+            self.house.hint();
+        }
         if ticked || self.beats.due().is_some_and(|due| due <= now.mono) {
             self.events.extend(self.beats.look(&self.store, &mut self.table, now));
         }
@@ -177,10 +187,15 @@ impl Supervisor {
         }
     }
 
-    /// Asks the mind about everything that happened, and about what came of the answers.
+    /// Asks the mind about everything that happened, and about what came of the answers. A start that fails at once and is
+    /// tried again at once would be the answer to itself for ever, and nobody would hear a signal.
     fn think(&mut self, now: Now) {
+        let mut left = THOUGHTS;
         loop {
-            while let Some(event) = self.events.pop_front() {
+            while left > 0
+                && let Some(event) = self.events.pop_front()
+            {
+                left -= 1;
                 for action in fleet::next(&mut self.fleet, event, now) {
                     self.carry_out(action, now);
                 }
@@ -282,7 +297,9 @@ impl Supervisor {
                 Signal::SIGCHLD => children = true,
                 Signal::SIGWINCH => self.screen.resized(),
                 Signal::SIGQUIT => self.events.push_back(Event::Leave),
-                Signal::SIGHUP if !self.in_terminal => {}
+                Signal::SIGTSTP if self.in_terminal => self.suspend(),
+                Signal::SIGHUP | Signal::SIGTSTP if !self.in_terminal => {}
+                Signal::SIGTTOU => {}
                 other => {
                     self.events.push_back(Event::Terminate { why: other.as_str().to_owned() });
                     self.say_who_is_waited_for();
@@ -346,6 +363,8 @@ impl Supervisor {
         }
         if where_to & door::HOUSE != 0 {
             self.house.hint();
+        } else if where_to & door::SYNC != 0 {
+            self.house.hint_registry();
         }
     }
 }

@@ -6,8 +6,17 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::error::{Error, Result};
 
 /// What the supervisor listens to. SIGPIPE is ignored by the runtime: a closed terminal is an error of one write.
-const SUPERVISOR: [Signal; 6] =
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGWINCH];
+/// SIGTTOU stays unheard: a supervisor in the background writes to its terminal like one in front.
+const SUPERVISOR: [Signal; 8] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGCHLD,
+    Signal::SIGWINCH,
+    Signal::SIGTSTP,
+    Signal::SIGTTOU,
+];
 
 /// What a holder passes on to its command, and SIGCHLD.
 const HOLDER: [Signal; 8] = [

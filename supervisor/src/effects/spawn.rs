@@ -20,6 +20,7 @@ use tachi_shared::os::{limits, process};
 use tachi_shared::registry::Kind;
 
 use super::table::Leader;
+use crate::args::Hold;
 use crate::error::{Error, Result};
 use crate::settings::{OnLoss, Settings, Spec};
 
@@ -130,7 +131,7 @@ impl Launcher {
             }
             Kind::Command => {
                 let mut command = Command::new(&self.holder);
-                command.args(["__hold", "--id", spec.id.as_str(), "--"]).args(&spec.command);
+                command.args([Hold::WORD, spec.id.as_str()]).args(&spec.command);
                 command
                     .env("TACHI_STOP_SIGNAL", spec.stop_signal.to_string())
                     .env("TACHI_GRACE_MS", spec.grace.as_millis().to_string());

@@ -18,6 +18,8 @@ use crate::settings::{RestartPolicy, Until};
 
 /// `doing` and heartbeats reach the registry at most this often; changes of state reach it at once.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);
+/// And when nothing changed but that they live.
+pub(super) const REFRESH_IDLE: Duration = Duration::from_secs(60);
 
 /// Takes one event at one moment: changes `fleet` in place and says what to do, in order.
 ///
@@ -92,7 +94,7 @@ impl<'a> Step<'a> {
             self.due_for(&id);
         }
         self.brake_due();
-        if self.fleet.stale && self.now.mono >= self.fleet.saved_at.after(REFRESH) {
+        if self.fleet.stale.is_some_and(|wait| self.now.mono >= self.fleet.saved_at.after(wait)) {
             self.save = true;
         }
     }
@@ -109,8 +111,9 @@ impl<'a> Step<'a> {
 
     fn finish(mut self) -> Vec<Action> {
         self.watch_probe();
-        self.look_at_needs();
+        // Before the needs: who waits for all of a role is not started beside the next one that is replaced.
         self.roll();
+        self.look_at_needs();
         self.end_if_over();
         self.answer_pending();
         self.leave_when_empty();
@@ -123,7 +126,7 @@ impl<'a> Step<'a> {
         }
         if self.save || saved_early {
             self.fleet.saved_at = self.now.mono;
-            self.fleet.stale = false;
+            self.fleet.stale = None;
         }
         actions.append(&mut self.last);
         self.fleet.heard_at = Some(self.now.mono);

@@ -8,7 +8,7 @@ use tachi_shared::id::{Incarnation, InstanceId, ProcessRef};
 use tachi_shared::registry::{Death, DeathKind, Desired, Kind};
 
 use super::action::Action;
-use super::next::Step;
+use super::next::{REFRESH, REFRESH_IDLE, Step};
 use super::phase::{After, Alive, Cause, Emptying, Mode, Phase, Rest};
 use super::state::Instance;
 use super::words::describe;
@@ -127,10 +127,13 @@ impl Step<'_> {
         if instance.incarnation != incarnation || !instance.occupied() {
             return;
         }
-        if instance.doing.as_deref() != Some(&beat.doing) || instance.last_heartbeat != Some(beat.at) {
+        let doing = instance.doing.as_deref() != Some(&beat.doing);
+        if doing || instance.last_heartbeat != Some(beat.at) {
             instance.doing = Some(beat.doing);
             instance.last_heartbeat = Some(beat.at);
-            self.fleet.stale = true;
+            // That somebody idle still lives is no news worth a write every few seconds.
+            let soon = if doing { REFRESH } else { REFRESH_IDLE };
+            self.fleet.stale = Some(self.fleet.stale.map_or(soon, |stale| stale.min(soon)));
         }
         let Phase::Alive(alive) = &mut instance.phase else { return };
         let before = (alive.ready_at.is_some(), alive.paused, alive.mode);

@@ -5,6 +5,7 @@
 //! from those a start is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tachi_shared::clock::{Mono, Timestamp};
@@ -59,8 +60,8 @@ pub struct Fleet {
     pub(super) wake_at: Option<Mono>,
     /// When the registry was last asked to be written.
     pub(super) saved_at: Mono,
-    /// Whether `doing` or a heartbeat changed since.
-    pub(super) stale: bool,
+    /// How long after that it is to be written again, if `doing` or a heartbeat changed since.
+    pub(super) stale: Option<Duration>,
 }
 
 impl Fleet {

@@ -10,7 +10,7 @@ use tachi_shared::clock::Mono;
 use tachi_shared::id::{Incarnation, InstanceId};
 use tachi_shared::registry::Kind;
 
-use super::next::{REFRESH, Step};
+use super::next::Step;
 use super::phase::{Alive, Mode, Phase, StopCause};
 use super::state::{Fleet, Instance};
 use super::words::seconds;
@@ -127,7 +127,7 @@ impl Fleet {
     /// The nearest moment at which time alone changes something.
     pub(super) fn deadline(&self) -> Option<Mono> {
         let instances = self.instances.values().filter_map(deadline_of);
-        let refresh = self.stale.then(|| self.saved_at.after(REFRESH));
+        let refresh = self.stale.map(|wait| self.saved_at.after(wait));
         instances.chain(refresh).chain(self.brake_deadline()).min()
     }
 }

@@ -10,7 +10,9 @@
 mod adoption;
 mod apply;
 mod commands;
+mod exit_table;
 mod needs;
+mod pairs;
 mod random;
 mod restarts;
 mod rolling;

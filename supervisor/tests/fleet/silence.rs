@@ -94,21 +94,51 @@ fn p24_time_is_given_again_only_once_or_a_slow_machine_never_ends() {
     assert_eq!(shown(&late), ["kill 1#1"]);
 }
 
+/// A beat of the first start of `1` that tells something new.
+fn does(ms: u64, what: &str) -> Event {
+    match parse(&["ready", "1#1"], ms) {
+        Event::Beat { id, incarnation, ready, progress_at, busy_until, paused, at, .. } => Event::Beat {
+            id,
+            incarnation,
+            ready,
+            progress_at,
+            busy_until,
+            paused,
+            doing: what.to_owned(),
+            at,
+        },
+        other => other,
+    }
+}
+
 #[test]
 fn doing_reaches_the_registry_at_most_every_five_seconds_and_only_when_it_changed() {
     let mut scene = Scene::running(1);
     let saves = |actions: &[Action]| actions.contains(&Action::SaveRegistry);
-    assert!(!saves(scene.give(1000, parse(&["ready", "1#1"], 1000))));
-    assert!(!saves(scene.give(4000, parse(&["ready", "1#1"], 4000))));
+    assert!(!saves(scene.give(1000, does(1000, "reading"))));
+    assert!(!saves(scene.give(4000, does(4000, "writing"))));
     assert!(saves(scene.give(5010, parse(&["tick"], 0))));
     assert!(!saves(scene.give(9000, parse(&["tick"], 0))));
     assert!(!saves(scene.give(12_000, parse(&["tick"], 0))));
 }
 
 #[test]
+fn p62_that_somebody_idle_still_lives_reaches_the_registry_once_a_minute() {
+    let mut scene = Scene::running(1);
+    let saves = |actions: &[Action]| actions.contains(&Action::SaveRegistry);
+    for ms in [1000, 20_000, 40_000, 59_000] {
+        assert!(!saves(scene.give(ms, parse(&["ready", "1#1"], ms))), "at {ms}");
+    }
+    assert!(saves(scene.give(60_010, parse(&["tick"], 0))));
+    assert!(!saves(scene.give(61_000, parse(&["ready", "1#1"], 61_000))));
+    assert!(!saves(scene.give(62_000, does(62_000, "reading"))));
+    assert!(saves(scene.give(65_010, parse(&["tick"], 0))), "news does not wait that long");
+}
+
+#[test]
 fn every_list_ends_with_the_nearest_deadline() {
     let mut scene = Scene::running(1);
-    let actions = scene.give(1000, parse(&["busy", "1#1", "3000"], 1000)).to_vec();
+    let actions = scene.give(1000, does(1000, "reading")).to_vec();
     assert_eq!(actions.last(), Some(&Action::WakeAt(at(5010).mono)), "the refresh comes first");
     let actions = scene.give(5010, parse(&["tick"], 0)).to_vec();
     assert_eq!(actions.last(), Some(&Action::WakeAt(at(31_000).mono)), "then silence");

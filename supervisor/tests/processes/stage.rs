@@ -70,28 +70,43 @@ impl Stage {
     /// The same, with more arguments.
     pub(crate) fn up_with(&mut self, arguments: &[&str]) -> u32 {
         let mut command = self.up_command();
-        command.args(arguments);
-        self.start(command)
+        self.begin_told(command.args(arguments))
     }
 
     /// The same, with more in the environment.
     pub(crate) fn up_environment(&mut self, pairs: &[(&str, &str)]) -> u32 {
         let mut command = self.up_command();
-        command.envs(pairs.iter().copied());
-        self.start(command)
+        self.begin_told(command.envs(pairs.iter().copied()))
     }
 
-    fn start(&mut self, mut command: Command) -> u32 {
+    /// Starts a supervisor by this command, which prints where this stage looks for it.
+    pub(crate) fn begin_told(&mut self, command: &mut Command) -> u32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.file("up.log")).unwrap();
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.begin(command.stdout(log.try_clone().unwrap()).stderr(log))
+    }
+
+    /// Starts a supervisor by this command.
+    pub(crate) fn begin(&mut self, command: &mut Command) -> u32 {
+        let child = command.spawn().unwrap();
         let pid = child.id();
         self.supervisor = Some(child);
         pid
     }
 
+    /// Whether whoever was started last has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.supervisor.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
     /// Starts a supervisor and waits until everybody is ready.
     pub(crate) fn up_and_ready(&mut self, count: usize) -> u32 {
         let pid = self.up();
+        self.wait_ready(pid, count);
+        pid
+    }
+
+    /// Waits until everybody is ready under this supervisor.
+    pub(crate) fn wait_ready(&self, pid: u32, count: usize) {
         self.wait("everybody is ready", |stage| {
             // One read: rows and supervisor of the same moment.
             let registry = stage.registry();
@@ -100,7 +115,6 @@ impl Stage {
             let ready = rows.iter().filter(|row| row["status"] == "ready" && row["pid"].is_u64()).count();
             (ours && rows.len() == count && ready == count).then_some(())
         });
-        pid
     }
 
     /// Runs a verb.

@@ -139,6 +139,24 @@ fn p65b_a_frozen_member_of_the_fleet_that_holds_a_lock_is_continued() {
 }
 
 #[test]
+fn p52_a_start_that_fails_at_once_for_ever_keeps_nobody_from_ending() {
+    let mut stage = Stage::new(
+        "[[instances]]\nid = \"a\"\ncwd = \"gone\"\ncommand = [\"sleep\", \"TOKEN\"]\nlimit = \"none\"\n\
+         backoff = { first = \"0s\", base = \"0s\", max = \"0s\" }\n",
+    );
+    fs::create_dir(stage.file("gone")).unwrap();
+    let first = stage.up_and_ready(1);
+    fs::remove_dir(stage.file("gone")).unwrap();
+    signal(stage.pid("a"), "KILL");
+    stage.wait("it cannot be started any more", |stage| {
+        (stage.row("a")["last_death"]["kind"] == "spawn-error").then_some(())
+    });
+    signal(first, "TERM");
+    assert_eq!(stage.ended(), Some(0));
+    assert_eq!(stage.survivors(), [""; 0]);
+}
+
+#[test]
 fn m09_rows_that_a_stranger_kept_from_being_written_are_put_right_by_the_next_down() {
     let mut stage = Stage::sleepers(&["a", "b"]);
     stage.up_and_ready(2);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::restarts::{open_files, zombies_of};
 use super::stage::{Stage, signal};
 
 /// xorshift: a storm is repeated by its seed.
@@ -38,25 +39,21 @@ fn settled(stage: &Stage, count: usize) -> Option<()> {
     (ready == living).then_some(())
 }
 
-fn open_files(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+/// Afterwards everything must be as wanted within this.
+const SETTLES: Duration = Duration::from_secs(5);
+
+/// Whether this machine has time for us: on a starved one nothing can be said about seconds.
+fn is_starved() -> bool {
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split_whitespace().next().unwrap().parse().unwrap();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    load > 3.0 * f64::from(u32::try_from(cores).unwrap())
 }
 
-fn zombies_of(supervisor: u32) -> usize {
-    let list =
-        fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap_or_default();
-    let dead = |pid: &&str| {
-        fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim().starts_with('Z')))
-    };
-    list.split_whitespace().filter(dead).count()
-}
-
-#[test]
-fn p59_after_a_storm_of_signals_everybody_is_there_once() {
-    let (count, signals) = if std::env::var_os("TACHI_LONG").is_some() { (100, 2_000) } else { (32, 150) };
+fn storm(count: usize, signals: usize) {
+    let starved = is_starved();
     let seed = seed();
-    println!("TACHI_SEED={seed} repeats this storm of {signals} signals on {count} workers");
+    eprintln!("TACHI_SEED={seed} repeats this storm of {signals} signals on {count} workers");
     let mut dice = Dice(seed);
     let mut stage = Stage::workers(count);
     let mut supervisor = stage.up_and_ready(count);
@@ -85,7 +82,10 @@ fn p59_after_a_storm_of_signals_everybody_is_there_once() {
         signal(pid, "CONT");
     }
     stage.wait("desired is actual", |stage| settled(stage, count));
-    println!("settled after {:?}", begin.elapsed());
+    let settled_after = begin.elapsed();
+    eprintln!("settled after {settled_after:?}");
+    assert!(starved || settled_after < SETTLES, "settled after {settled_after:?}");
+    stage.wait_for_quiet();
     let before = open_files(supervisor);
     for _ in 0..count {
         let living = stage.living_workers();
@@ -95,10 +95,29 @@ fn p59_after_a_storm_of_signals_everybody_is_there_once() {
     }
     stage.wait("desired is actual again", |stage| settled(stage, count));
     stage.wait("no zombies, no descriptors more than before", |_| {
-        (zombies_of(supervisor) == 0 && open_files(supervisor) <= before).then_some(())
+        (zombies_of(supervisor) == 0 && open_files(supervisor).len() <= before.len()).then_some(())
     });
     stage.ask(&["down"]);
     assert!(stage.ended().is_some());
     assert_eq!(stage.survivors(), [""; 0]);
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn p59_after_a_storm_of_signals_everybody_of_4_is_there_once() {
+    storm(4, 100);
+}
+
+#[test]
+fn p59_after_a_storm_of_signals_everybody_of_32_is_there_once() {
+    let signals = if std::env::var_os("TACHI_LONG").is_some() { 2_000 } else { 150 };
+    storm(32, signals);
+}
+
+/// A long run only: 100 workers need more than two seconds to start where others test beside them.
+#[test]
+fn p59_after_a_long_storm_of_signals_everybody_of_100_is_there_once() {
+    if std::env::var_os("TACHI_LONG").is_some() {
+        storm(100, 2_000);
+    }
 }

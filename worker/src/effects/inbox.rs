@@ -70,7 +70,16 @@ fn is_for_several(arrival: &Arrival) -> bool {
 pub(super) struct Team {
     dir: StateDir,
     registry: RegistryStore,
-    seen: Option<(Version, Mono, Vec<Peer>)>,
+    seen: Option<Seen>,
+}
+
+/// The last look at the team.
+struct Seen {
+    version: Version,
+    at: Mono,
+    peers: Vec<Peer>,
+    /// Whether only another registry can change it: somebody sees to it that the rows are true, and nobody is on the way.
+    settled: bool,
 }
 
 /// What changes with every replacement of the registry: inode, size, time.
@@ -94,14 +103,16 @@ impl Team {
     /// the duties of members who have come since.
     pub(super) fn peers(&mut self, now: Now) -> Vec<Peer> {
         let version = self.version();
-        if let Some((seen, at, peers)) = &self.seen
-            && *seen == version
-            && now.mono.since(*at) < TEAM_FRESH
+        let supervised = AliveLock::is_held(&self.dir.supervisor_alive());
+        // Opening the registry wakes its watcher: a hundred idle members that each look now and then would never let it rest.
+        if let Some(seen) = &self.seen
+            && seen.version == version
+            && (now.mono.since(seen.at) < TEAM_FRESH || (seen.settled && supervised))
         {
-            return peers.clone();
+            return seen.peers.clone();
         }
         let rows = self.registry().map(|registry| registry.instances).unwrap_or_default();
-        let supervised = AliveLock::is_held(&self.dir.supervisor_alive());
+        let settled = supervised && !rows.iter().any(|row| row.status == Status::Starting);
         let peers: Vec<Peer> = rows
             .into_iter()
             .filter(|row| {
@@ -110,7 +121,7 @@ impl Team {
             })
             .map(|row| Peer { id: row.instance_id, role: row.role })
             .collect();
-        self.seen = Some((version, now.mono, peers.clone()));
+        self.seen = Some(Seen { version, at: now.mono, peers: peers.clone(), settled });
         peers
     }
 

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tachi_shared::layout::StateDir;
 use tachi_shared::os::{AliveLock, process};
 
@@ -35,8 +36,11 @@ impl SupervisorWatch {
     /// Looks who holds the lock now: the kernel lets go of it before the pidfd tells of the end.
     pub(super) fn look(&mut self) -> Option<Event> {
         let before = self.there;
-        self.pidfd = self.open();
-        self.there = self.pidfd.is_some() || AliveLock::is_held(&self.dir.supervisor_alive());
+        self.there = AliveLock::is_held(&self.dir.supervisor_alive());
+        // Whoever we watch already is not looked for again.
+        if !self.there || !self.pidfd.as_ref().is_some_and(lives) {
+            self.pidfd = self.open();
+        }
         match (before, self.there) {
             (true, false) => Some(Event::SupervisorLost),
             (false, true) => Some(Event::SupervisorFound),
@@ -44,6 +48,7 @@ impl SupervisorWatch {
         }
     }
 
+    /// Finds the holder and pins it; `None` also if it cannot be seen from here.
     fn open(&self) -> Option<OwnedFd> {
         let path = self.dir.supervisor_alive();
         if !AliveLock::is_held(&path) {
@@ -52,4 +57,9 @@ impl SupervisorWatch {
         let holder = process::find(AliveLock::holder(&path)?)?;
         process::open_pidfd(&holder).ok().flatten()
     }
+}
+
+fn lives(pidfd: &OwnedFd) -> bool {
+    let mut ends = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ended| ended == 0)
 }
