@@ -19,6 +19,8 @@ use tachi_shared::os::disk::DiskFile;
 use tachi_shared::os::place::{Sync, place};
 use tachi_shared::os::{Disk, Extent, FileLock, Handle, OpenMode, Stat, Storage};
 use tachi_shared::queue::{Draft, MessageKind, Queue, View};
+use tachi_shared::registry::RegistryStore;
+use tachi_shared::snapshot::Loaded;
 use tachi_shared::task::{Change, LEASE, NewTask, TaskStore};
 use tachi_shared::{Error, Result};
 
@@ -645,6 +647,27 @@ fn s26_a_rewrite_into_one_of_many_replaced_files_is_not_forgotten_when_it_cannot
     assert!(matches!(error, Error::LockTimeout { .. }), "{error}");
     busy.lock().unwrap().take();
     assert_eq!(view.refresh(None, Disk.now()).unwrap().imported, 1);
+}
+
+#[test]
+fn s18_a_change_that_was_told_as_failed_does_not_come_back_out_of_the_backup() {
+    let place = Place::new();
+    let mut store = RegistryStore::new(place.disk.clone(), &place.dir);
+    let mut set = |n: u64| {
+        store.update(LONG, |registry| {
+            registry.extra.insert("n".to_owned(), n.into());
+            Ok(())
+        })
+    };
+    set(1).unwrap();
+    // The file that is to be replaced cannot be opened now.
+    place.disk.plan(Fault::Open(0));
+    set(2).unwrap_err();
+    fs::write(place.dir.registry(), "{ broken").unwrap();
+    match RegistryStore::new(Disk, &place.dir).load().unwrap() {
+        Loaded::Fallback(registry, _) => assert_eq!(registry.extra["n"], 1),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn worker(name: &str) -> InstanceId {

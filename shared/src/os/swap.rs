@@ -30,22 +30,24 @@ enum Exchanged<F> {
 }
 
 /// Puts `bytes` at `target` as [`place`] does, and hands back whatever it replaced: for files that others rewrite without
-/// a lock, whose last words would be lost otherwise.
+/// a lock, whose last words would be lost otherwise. `before` is done at the last moment, when little can fail any more.
 ///
 /// # Errors
-/// [`Error::DiskFull`], [`Error::Io`]; the target is untouched then.
+/// [`Error::DiskFull`], [`Error::Io`], and whatever `before` returns; the target is untouched then.
 pub fn swap<S: Storage>(
     storage: &S,
     tmp: &Path,
     target: &Path,
     bytes: &[u8],
     sync: Sync,
+    before: impl FnOnce() -> Result<()>,
 ) -> Result<Swapped<S::File>> {
     let (file, temporary) = temporary(storage, tmp, target)?;
     let exchanged = fill(storage, &file, target, &temporary, bytes, sync)
         .and_then(|()| file.stat().context("look at", &temporary))
         // Opened before: afterwards nothing may fail any more, because it is done.
         .and_then(|placed| Ok((placed, open_if_there(storage, target)?)))
+        .and_then(|opened| before().map(|()| opened))
         .and_then(|(placed, old)| Ok((placed, old, exchange(storage, &temporary, target)?)));
     let (replaced, is_known) = match &exchanged {
         Ok((_, old, Exchanged::Both)) => look_at_replaced(storage, &temporary, old.as_ref()),

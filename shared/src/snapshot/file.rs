@@ -282,13 +282,15 @@ impl<D: Document, S: Storage> Snapshot<D, S> {
         Ok(self.last_good())
     }
 
-    /// Backup first, so that the last good state is never older than the file; then the file, then its copy as a base.
+    /// Backup first, so that the last good state is never older than the file; then the file, then its copy as a base. The
+    /// backup is the last thing before the file gets its name: what is told as failed must not come back out of it.
     pub(super) fn write(&mut self, document: D, bytes: &[u8], backup: bool) -> Result<()> {
+        let Self { storage, tmp, backup: kept, .. } = &*self;
+        let keep = || if backup { place(storage, tmp, kept, bytes, Sync::Skip) } else { Ok(()) };
+        let swapped = swap(storage, tmp, &self.path, bytes, self.sync, keep)?;
         if backup {
-            place(&self.storage, &self.tmp, &self.backup, bytes, Sync::Skip)?;
             self.backed_up = Some(self.storage.now().mono);
         }
-        let swapped = swap(&self.storage, &self.tmp, &self.path, bytes, self.sync)?;
         let is_base = backup && document.is_base(self.good.as_ref());
         if let Some(bases) = self.bases.as_ref().filter(|_| is_base) {
             // The document is written; without its base an edit of it is at worst set aside.
