@@ -6,7 +6,7 @@
 )]
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,11 +14,11 @@ use std::time::Duration;
 use tachi_shared::clock::{Now, Timestamp};
 use tachi_shared::id::{Incarnation, InstanceId, Recipient, Seq, TaskId};
 use tachi_shared::layout::{StateDir, Topic};
-use tachi_shared::log::{Cursor, Durability, Entry, Log};
+use tachi_shared::log::{Cursor, DeadLetter, Durability, Entry, Log, dead_letter};
 use tachi_shared::os::disk::DiskFile;
 use tachi_shared::os::place::{Sync, place};
 use tachi_shared::os::{Disk, Extent, FileLock, Handle, OpenMode, Stat, Storage};
-use tachi_shared::queue::{Draft, MessageKind, Queue};
+use tachi_shared::queue::{Draft, MessageKind, Queue, View};
 use tachi_shared::task::{Change, LEASE, NewTask, TaskStore};
 use tachi_shared::{Error, Result};
 
@@ -41,6 +41,10 @@ enum Fault {
     Rename,
     /// A segment cannot be opened: this one, by its first number.
     Open(u64),
+    /// Somebody removes this segment at the moment when it is opened.
+    Removed(u64),
+    /// It is there whenever the directory is listed, and gone whenever it is opened.
+    Hidden(u64),
     /// The machine sleeps longer than a lease before the sync, and somebody else takes over what was claimed.
     TakenOver,
 }
@@ -169,6 +173,13 @@ impl Storage for Faulty {
         if mode == OpenMode::Read && self.due("open", |fault| *fault == Fault::Open(base)).is_some() {
             return Err(io::Error::from(rustix::io::Errno::MFILE));
         }
+        if self.due("open", |fault| *fault == Fault::Removed(base)).is_some() {
+            Disk.remove(path)?;
+        }
+        if let Some(hidden) = self.due("open", |fault| *fault == Fault::Hidden(base)) {
+            self.plan(hidden);
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
         Ok(FaultyFile { file: Disk.open(path, mode)?, path: path.to_owned(), disk: self.clone() })
     }
 
@@ -194,6 +205,7 @@ impl Storage for Faulty {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.meanwhile("rename");
         match self.due("rename", |fault| *fault == Fault::Rename) {
             Some(_) => Err(io::Error::other("the disk is broken")),
             None => Disk.rename(from, to),
@@ -528,6 +540,111 @@ fn s23_13_what_a_reader_took_before_it_could_not_open_the_next_segment_is_not_lo
     reader.read(100).unwrap_err();
     assert_eq!(reader.cursor(), &Cursor::default());
     assert_eq!(reader.read(100).unwrap().len(), 2);
+}
+
+#[test]
+fn s01_what_is_stored_is_found_although_an_old_segment_is_removed_at_the_moment_of_looking() {
+    let place = Place::new();
+    let mut queue = Queue::new(place.disk.clone(), &place.dir);
+    let drafts = ["instance_1.1.1", "instance_1.1.2"].map(|id| {
+        let (to, kind) = (Recipient::Broadcast, MessageKind::Finding);
+        Draft::new(to, "instance_1", kind, id.to_owned(), Timestamp::EPOCH, "x")
+    });
+    let since = Cursor { seq: queue.send(&drafts[..1], LONG).unwrap(), ..Cursor::default() };
+    queue.log_mut().rotate(LONG).unwrap();
+    queue.send(&drafts[1..], LONG).unwrap();
+    place.disk.plan(Fault::Removed(1));
+    assert_eq!(queue.send_missing(&drafts[1..], &since, LONG).unwrap(), None, "it was sent twice");
+    assert!(!place.segment().exists(), "it was removed");
+    assert_eq!(place.read().len(), 1);
+}
+
+#[test]
+fn s08_a_reader_that_finds_no_place_says_so_and_does_not_pretend_that_the_log_ends_there() {
+    let place = Place::new();
+    let log = place.log();
+    place.disk.plan(Fault::Hidden(1));
+    let mut reader = log.reader(Cursor::default());
+    let error = reader.read(100).unwrap_err();
+    assert!(error.to_string().contains("find the place"), "{error}");
+    place.disk.plan(Fault::Sync);
+    assert_eq!(reader.read(100).unwrap().len(), 1);
+}
+
+#[test]
+fn s05_a_reader_that_begins_behind_the_seal_goes_on_in_the_next_segment_as_soon_as_there_is_one() {
+    let place = Place::new();
+    place.log();
+    // Whoever sealed it died before it made the next one, and the reader was started anew.
+    Disk.open(&place.segment(), OpenMode::Append).unwrap().append(b"\n").unwrap();
+    let log = || Log::new(Disk, &place.dir, Topic::Messages);
+    let mut first = log().reader(Cursor::default());
+    assert_eq!(first.read(100).unwrap().len(), 1);
+    let mut reader = log().reader(first.cursor().clone());
+    assert_eq!(reader.read(100).unwrap(), []);
+    log().append(&batch(&[2]), LONG).unwrap();
+    assert_eq!(reader.read(100).unwrap().len(), 1);
+}
+
+#[test]
+fn s05_of_a_list_of_dead_letters_cut_short_whole_lines_stay_and_the_rest_is_owed() {
+    let letter = |k| DeadLetter::message(Timestamp::EPOCH, Seq(k), "instance_1", "it ended five starts", "x");
+    let letters = [letter(2), letter(3)];
+    let size = serde_json::to_vec(&letters[0]).unwrap().len() + 1;
+    let counts = [1, size - 1, size, size + 1, 2 * size - 2, 2 * size - 1];
+    for (can_be_cut, count) in [true, false].into_iter().flat_map(|can| counts.map(|n| (can, n))) {
+        let place = Place::new();
+        let add = |letters: &[DeadLetter]| dead_letter::add(&place.disk, &place.dir, letters, LONG);
+        add(&[letter(1)]).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (saw, dir) = (seen.clone(), place.dir.clone());
+        place.disk.just_before("truncate", move || {
+            let text = fs::read_to_string(dir.dead_letters()).unwrap();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            saw.lock().unwrap().extend(whole.lines().map(str::to_owned));
+        });
+        if !can_be_cut {
+            place.disk.plan_cut_failure();
+        }
+        place.disk.plan(Fault::Short(count));
+        let missing = add(&letters).map_or_else(|error| error.not_stored(2), |()| Vec::new());
+        let text = fs::read_to_string(place.dir.dead_letters()).unwrap();
+        let stay = text.lines().zip(seen.lock().unwrap().iter()).filter(|(line, seen)| line == seen).count();
+        assert_eq!(stay, seen.lock().unwrap().len(), "after {count} bytes, cut {can_be_cut}");
+        let owed: Vec<DeadLetter> = missing.iter().map(|at| letters[*at].clone()).collect();
+        add(&owed).unwrap();
+        let listed = dead_letter::all(&Disk, &place.dir).unwrap();
+        assert_eq!(listed, [letter(1), letter(2), letter(3)], "after {count} bytes, cut {can_be_cut}");
+    }
+}
+
+#[test]
+fn s26_a_rewrite_into_one_of_many_replaced_files_is_not_forgotten_when_it_cannot_be_sent_now() {
+    let place = Place::new();
+    let mut view = View::new(place.disk.clone(), &place.dir);
+    let send = |k: u32| {
+        let (kind, id) = (MessageKind::Finding, format!("instance_1.1.{k}"));
+        let draft = Draft::new(Recipient::Broadcast, "instance_1", kind, id, Timestamp::EPOCH, "x");
+        Queue::new(Disk, &place.dir).send(&[draft], LONG).unwrap();
+    };
+    view.refresh(None, Disk.now()).unwrap();
+    let mut opened = fs::OpenOptions::new().write(true).open(place.dir.view(Topic::Messages)).unwrap();
+    for k in 0..8 {
+        send(k);
+        assert!(view.refresh(None, Disk.now()).unwrap().rendered);
+    }
+    send(8);
+    // While the ninth is replaced, a script writes into the first, and somebody keeps the queue busy.
+    let (busy, lock) = (Arc::new(Mutex::new(None)), place.dir.lock("messages"));
+    let holder = busy.clone();
+    place.disk.just_before("rename", move || {
+        opened.write_all(b"{\"messages\":[{\"to\":\"operator\",\"content\":\"crossed\"}]}").unwrap();
+        *holder.lock().unwrap() = Some(FileLock::take(&lock, "test", LONG).unwrap());
+    });
+    let error = view.refresh(None, Disk.now()).unwrap_err();
+    assert!(matches!(error, Error::LockTimeout { .. }), "{error}");
+    busy.lock().unwrap().take();
+    assert_eq!(view.refresh(None, Disk.now()).unwrap().imported, 1);
 }
 
 fn worker(name: &str) -> InstanceId {

@@ -3,7 +3,8 @@
 //! Format, one object a line: `{"at":"…","topic":"tasks","segment":1,"offset":4711,"reason":"…","line":"…"}` for a line that
 //! nobody can read, `{"at":"…","topic":"messages","seq":7,"by":"instance_2","reason":"…","line":"…"}` for a message that its
 //! reader has given up. Writers: the supervisor (lines), readers (messages), appending under `deadletter.lock`. A crash leaves
-//! a torn last line; the next writer begins a new one. At [`FILE_MAX`] the file becomes `deadletter.1.jsonl` and a new one begins.
+//! a torn last line; the next writer begins a new one. A line that was complete once stays.
+//! At [`FILE_MAX`] the file becomes `deadletter.1.jsonl` and a new one begins.
 //!
 //! Deliberately absent: decisions. Nothing is delivered or left out because of what stands here.
 
@@ -12,11 +13,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::tail;
 use crate::clock::Timestamp;
 use crate::error::{Context as _, Error, Result};
 use crate::id::Seq;
 use crate::layout::{StateDir, Topic};
-use crate::os::{Handle as _, OpenMode, Storage};
+use crate::os::{Handle, OpenMode, Storage};
 
 /// A file of this size is put aside.
 pub const FILE_MAX: u64 = 4 * 1024 * 1024;
@@ -94,7 +96,8 @@ fn kept(text: &str) -> String {
 /// Adds to the list.
 ///
 /// # Errors
-/// [`Error::LockTimeout`], [`Error::DiskFull`], [`Error::Io`]; nothing, or a part that the next writer ends, was added.
+/// [`Error::LockTimeout`], [`Error::DiskFull`], [`Error::Io`]; nothing was added then.
+/// [`Error::StoredInPart`]: the last letters, which it names, were not added; those before them were.
 pub fn add<S: Storage>(storage: &S, dir: &StateDir, letters: &[DeadLetter], wait: Duration) -> Result<()> {
     if letters.is_empty() {
         return Ok(());
@@ -127,11 +130,28 @@ pub fn add<S: Storage>(storage: &S, dir: &StateDir, letters: &[DeadLetter], wait
         text.push(b'\n');
     }
     let written = file.append(&text).context("append to", &path)?;
-    if written < text.len() {
-        let _ = file.truncate(size);
-        return Err(Error::DiskFull { operation: "append to", path });
+    if written == text.len() {
+        return Ok(());
     }
-    Ok(())
+    let begun = usize::from(last != [b'\n']);
+    let added = lines_kept(&file, size, text.get(..written).unwrap_or_default()).saturating_sub(begun);
+    let source = Error::DiskFull { operation: "append to", path };
+    match added {
+        all if all == letters.len() => Ok(()),
+        0 => Err(source),
+        _ => Err(Error::StoredInPart { missing: (added..letters.len()).collect(), source: Box::new(source) }),
+    }
+}
+
+/// Of a write to `from` that came up short the whole lines stay, and what is torn is cut off; how many lines stay.
+fn lines_kept<F: Handle>(file: &F, from: u64, written: &[u8]) -> usize {
+    let whole = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (lines, torn) = written.split_at(whole);
+    let alone = file.extent().is_ok_and(|now| now.size == from + written.len() as u64);
+    let is_cut = torn.is_empty() || (alone && file.truncate(from + whole as u64).is_ok());
+    // Left there, one that lacks only its newline counts: the next writer ends it.
+    let ends_whole = !is_cut && tail::judge(torn) == tail::Repair::AddNewline;
+    lines.iter().filter(|byte| **byte == b'\n').count() + usize::from(ends_whole)
 }
 
 /// What stands in the list now, oldest first; lines that are none are left out.

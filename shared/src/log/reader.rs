@@ -22,6 +22,8 @@ const CHUNK: (u64, u64) = (16 * 1024, 256 * 1024);
 const USUAL_LINE: u64 = 256;
 /// Every so many looks without news the directory is read as well, in case somebody made a segment by hand.
 const LOOKS_PER_SEARCH: u32 = 128;
+/// So often the place is looked for anew in one reading.
+const LOST_MAX: u32 = 3;
 
 /// Reads a log from a cursor on, without locks.
 pub struct LogReader<S: Storage> {
@@ -48,6 +50,15 @@ enum Look {
     Nothing,
     /// The place is lost: find it again by number.
     Lost,
+}
+
+/// What came of looking for the place of a cursor.
+enum Place {
+    Found,
+    /// The segment was removed between the look into the directory and the opening.
+    Gone,
+    /// There is no log yet.
+    NoLog,
 }
 
 impl<S: Storage> LogReader<S> {
@@ -97,10 +108,16 @@ impl<S: Storage> LogReader<S> {
         let mut taker = Taker::new(max, each);
         let mut lost = 0;
         while !taker.is_full() {
-            if self.open.is_none() && !self.find_place(&mut taker)? {
-                break;
-            }
-            match self.look(&mut taker)? {
+            let look = if self.open.is_some() {
+                self.look(&mut taker)?
+            } else {
+                match self.find_place(&mut taker)? {
+                    Place::Found => continue,
+                    Place::Gone => Look::Lost,
+                    Place::NoLog => break,
+                }
+            };
+            match look {
                 Look::Taken => {}
                 // What came since then rings again.
                 Look::All => break,
@@ -113,9 +130,10 @@ impl<S: Storage> LogReader<S> {
                     self.open = None;
                     self.cursor.segment = 0;
                     lost += 1;
-                    // The file changes faster than we find our place; the caller looks again anyway.
-                    if lost > 3 {
-                        break;
+                    // Nothing taken would mean that nothing is there, and who looks for what it has sent believes it.
+                    if lost > LOST_MAX {
+                        let source = io::Error::other("its files change faster than they can be read");
+                        return Err(crate::Error::io("find the place in", &self.dir, source));
                     }
                 }
             }
@@ -266,7 +284,7 @@ impl<S: Storage> LogReader<S> {
     }
 
     /// As [`Self::locate`]; whoever fails half-way stands where it stood, and has told nothing.
-    fn find_place(&mut self, taker: &mut Taker<'_>) -> Result<bool> {
+    fn find_place(&mut self, taker: &mut Taker<'_>) -> Result<Place> {
         let before = self.cursor.clone();
         match self.locate() {
             Ok((found, lost)) => {
@@ -280,27 +298,25 @@ impl<S: Storage> LogReader<S> {
         }
     }
 
-    /// Opens the segment the cursor points into and finds the place in it, and what was lost on the way. `false` = there is
-    /// no log yet.
-    fn locate(&mut self) -> Result<(bool, Option<Gap>)> {
+    /// Opens the segment the cursor points into and finds the place in it, and what was lost on the way.
+    fn locate(&mut self) -> Result<(Place, Option<Gap>)> {
         let hint = self.cursor.clone();
         if hint.segment > 0 && self.enter(hint.segment, hint.offset)? && self.next_follows()? {
-            return Ok((true, None));
+            return Ok((Place::Found, None));
         }
         let bases = segment::list(&self.storage, &self.dir)?;
-        let Some(first) = bases.first().copied() else { return Ok((false, None)) };
+        let Some(first) = bases.first().copied() else { return Ok((Place::NoLog, None)) };
         let seq = hint.seq.0;
         if first > hint.seq.next().0 {
             // The segment we were in is gone: however much that is, it is not the jump of an epoch.
             let lost = Gap::Lagged { from: hint.seq.next(), to: Seq(first - 1) };
             self.cursor.seq = Seq(first - 1);
-            return Ok((self.enter(first, 0)?, Some(lost)));
+            let place = if self.enter(first, 0)? { Place::Found } else { Place::Gone };
+            return Ok((place, Some(lost)));
         }
         let base = segment_of(&bases, &hint).unwrap_or(first);
-        if !self.enter(base, 0)? {
-            return Ok((false, None));
-        }
-        let Some(file) = &self.open else { return Ok((false, None)) };
+        self.enter(base, 0)?;
+        let Some(file) = &self.open else { return Ok((Place::Gone, None)) };
         let size = file.extent().context("look at", &self.dir)?.size;
         let by_number = segment::seek(file, size, seq).context("read", &self.dir)?;
         self.cursor.offset = by_number;
@@ -310,6 +326,7 @@ impl<S: Storage> LogReader<S> {
                 lost = Some(cut(base, hint.offset, size));
             } else if segment::same_place(file, hint.offset, by_number, seq).context("read", &self.dir)? {
                 self.cursor.offset = hint.offset;
+                self.sealed = segment::is_sealed_at(file, hint.offset).context("read", &self.dir)?;
             }
         }
         if bases.last() == Some(&base) {
@@ -318,7 +335,7 @@ impl<S: Storage> LogReader<S> {
             // We have seen more than there is: the log was cut by hand or by a power loss. What comes next is new.
             self.reused_above = (last < seq).then_some(last);
         }
-        Ok((true, lost))
+        Ok((Place::Found, lost))
     }
 
     /// Whether a line begins at the cursor and is the record that follows it: the usual case of a good hint.

@@ -147,6 +147,14 @@ pub(super) fn same_place<F: Handle>(file: &F, hint: u64, by_number: u64, seq: u6
     }))
 }
 
+/// Whether the line that ends at `offset` is empty: what follows is in the next segment.
+pub(super) fn is_sealed_at<F: Handle>(file: &F, offset: u64) -> io::Result<bool> {
+    let from = offset.saturating_sub(2);
+    let mut bytes = Vec::new();
+    read_into(file, &mut bytes, from, offset - from)?;
+    Ok(!bytes.is_empty() && bytes.iter().all(|byte| *byte == b'\n'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,8 +96,9 @@ impl<S: Storage> View<S> {
                 still.push(replaced);
             }
         }
-        // Renders come at most once a second; of a faster keeper the oldest go, once they were looked at.
-        while still.len() > HELD_MAX && still.first().is_some_and(|old| old.seen.is_some()) {
+        // Renders come at most once a second; of a faster keeper the oldest go, once they were looked at in this round.
+        while result.is_ok() && still.len() > HELD_MAX && still.first().is_some_and(|old| old.seen.is_some())
+        {
             self.drop_replaced(still.remove(0));
         }
         self.replaced = still;

@@ -67,15 +67,24 @@ impl Unreadable {
                 }
             }
         }
-        // What cannot be listed now is listed by the next look.
-        dead_letter::add(&Disk, self.store.dir(), &self.found, WAIT)?;
-        let found = std::mem::take(&mut self.found);
+        let found = self.list()?;
         let mut told: Vec<String> = found.iter().take(TOLD).map(sentence).collect();
         let more = found.len().saturating_sub(TOLD);
         if more > 0 {
             told.push(format!("and {more} more lines cannot be read; all are in deadletter.jsonl"));
         }
         Ok(told)
+    }
+
+    /// Lists what was found; what could be listed. The rest is owed to the next look, which tells of the trouble if it is
+    /// still there.
+    fn list(&mut self) -> tachi_shared::Result<Vec<DeadLetter>> {
+        let added = dead_letter::add(&Disk, self.store.dir(), &self.found, WAIT);
+        let missing = added.as_ref().err().map(|error| error.not_stored(self.found.len()));
+        let listed = missing.and_then(|missing| missing.first().copied()).unwrap_or(self.found.len());
+        let owed = self.found.split_off(listed);
+        let found = std::mem::replace(&mut self.found, owed);
+        if found.is_empty() { added.map(|()| found) } else { Ok(found) }
     }
 }
 

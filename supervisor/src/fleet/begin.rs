@@ -20,11 +20,13 @@ use super::stop::KILL_AGAIN;
 use super::{action::Action, next::Step};
 use crate::settings::{RestartPolicy, Spec};
 
-/// Whether something of the row's last start may still live: the states at rest are entered with an empty
-/// tree, and who waits for its first start has none.
+/// Whether something of the row's last start may still live: the states at rest are entered with an empty tree, and who
+/// waits for its first start has none.
 fn may_have_remains(row: &Row) -> bool {
     let at_rest = matches!(row.status, Status::Stopped | Status::Failed | Status::Backoff);
-    row.pid.is_some() || (!at_rest && row.incarnation > Incarnation::default())
+    // A number alone says nothing: who comes back under an old id goes on counting.
+    let waits = row.status == Status::Starting && row.started_at.is_none();
+    row.pid.is_some() || (!at_rest && !waits && row.incarnation > Incarnation::default())
 }
 
 /// Whether the former supervisor saw this death and only its remains are left. A stepped wall clock can make a death

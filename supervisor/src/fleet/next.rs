@@ -111,8 +111,9 @@ impl<'a> Step<'a> {
 
     fn finish(mut self) -> Vec<Action> {
         self.watch_probe();
-        self.look_at_needs();
+        // Before the needs: who waits for all of a role is not started beside the next one that is replaced.
         self.roll();
+        self.look_at_needs();
         self.end_if_over();
         self.answer_pending();
         self.leave_when_empty();

@@ -170,3 +170,18 @@ fn p30_a_job_that_finished_while_nobody_watched_is_done() {
     scene.check("101 empty 1#1 => release 1#1, tell 1 \n 101 ? 1 stopped");
     assert!(scene.row(1).reason.unwrap().contains("as it should"));
 }
+
+#[test]
+fn p37_who_waited_for_its_first_start_under_an_old_number_has_not_died() {
+    let mut settings = settings(2);
+    settings.specs[1].needs = vec!["instance_1".to_owned()];
+    let retired = [(id(2), Incarnation(4))].into();
+    let mut scene = Scene::new(&settings);
+    scene.fleet = tachi::fleet::Fleet::new(&settings).with_retired(retired);
+    scene.give(0, began(Vec::new(), Vec::new()));
+    let before = rows(&scene.fleet, scene.now);
+    assert_eq!((before[1].incarnation, before[1].status), (Incarnation(4), Status::Starting));
+    let mut next = Scene::new(&settings);
+    assert_eq!(shown(next.give(100, began(before, Vec::new()))), ["kill 1#1"], "only the first may live");
+    assert_eq!(next.recorded().iter().filter(|kind| *kind == "died").count(), 1);
+}

@@ -153,3 +153,28 @@ fn p32_reset_clears_the_count_of_one_that_runs() {
     scene.check("1004 a asks reset 1 => reply a 0");
     assert_eq!((scene.row(1).backoff.level, scene.row(1).backoff.crashes.len()), (0, 0));
 }
+
+#[test]
+fn p45_who_waits_for_all_that_are_rolled_starts_when_the_last_is_ready() {
+    let mut settings = settings(3);
+    for spec in &mut settings.specs[..2] {
+        spec.role = tachi_shared::id::Role::new("base").unwrap();
+    }
+    settings.specs[2].needs = vec!["base".to_owned()];
+    let mut scene = Scene::new(&settings);
+    scene.check(
+        "0 began         => spawn 1#1, spawn 2#1
+         1 spawned 1#1   =>
+         1 spawned 2#1   =>
+         2 ready 2#1     =>
+         3 a asks rolling 1 2 => TERM 1, CONT 1
+         4 exit 1#1 0    => kill 1#1
+         5 empty 1#1     => spawn 1#2, release 1#1
+         6 spawned 1#2   =>
+         7 ready 1#2     => TERM 2, CONT 2
+         8 exit 2#1 0    => kill 2#1
+         9 empty 2#1     => spawn 2#2, release 2#1
+         10 spawned 2#2  =>
+         11 ready 2#2    => spawn 3#1, reply a 0",
+    );
+}

@@ -72,8 +72,8 @@ pub(crate) struct World {
     pub(crate) exited: bool,
     pub(crate) spawns: u64,
     wake_at: Option<Mono>,
-    /// Signals of this step are a person's own, not stops.
-    by_command: bool,
+    /// Those whose signals in this step are no new stops.
+    asked_before: BTreeSet<InstanceId>,
     trace: bool,
 }
 
@@ -98,7 +98,7 @@ impl World {
             exited: false,
             spawns: 0,
             wake_at: None,
-            by_command: false,
+            asked_before: BTreeSet::new(),
             trace,
         };
         world.take_over();
@@ -134,7 +134,11 @@ impl World {
         let before = self.waiting();
         let now = at(self.ms);
         let by_hand = self.by_hand(&event);
-        self.by_command = matches!(&event, Event::Command { verb: Verb::Kill { .. }, .. });
+        // A person's own signals are no stops, and who was to be replaced already is not asked to end because others are.
+        let by_command = matches!(&event, Event::Command { verb: Verb::Kill { .. }, .. });
+        let stopping = |i: &Instance| by_command || matches!(i.phase, Phase::Stopping(_));
+        let all = self.fleet.instances.iter();
+        self.asked_before = all.filter(|(_, i)| stopping(i)).map(|(id, _)| id.clone()).collect();
         self.note_wishes(&event);
         let actions = next(&mut self.fleet, event, now);
         self.judge(&before, &actions, &by_hand);
@@ -223,7 +227,7 @@ impl World {
         for (place, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn { id, incarnation } => self.judge_spawn(before, id, *incarnation, by_hand),
-                Action::Signal { id, signal: 15 } if !self.by_command => self.judge_stop(id),
+                Action::Signal { id, signal: 15 } if !self.asked_before.contains(id) => self.judge_stop(id),
                 Action::WakeAt(_) => assert_eq!(place + 1, actions.len(), "WakeAt is not last"),
                 Action::Record(event) if event.kind == "died" => {
                     let key = (event.instance.clone().unwrap(), event.incarnation.unwrap());
