@@ -330,7 +330,7 @@ impl<S: Storage> LogReader<S> {
             }
         }
         if bases.last() == Some(&base) {
-            let last = super::tail::inspect(file, size).context("read", &self.dir)?.last;
+            let last = super::tail::inspect(file, size).context("read", &self.dir)?.highest();
             let last = last.unwrap_or_else(|| base.saturating_sub(1));
             // We have seen more than there is: the log was cut by hand or by a power loss. What comes next is new.
             self.reused_above = (last < seq).then_some(last);

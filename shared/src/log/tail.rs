@@ -28,6 +28,17 @@ pub(super) struct End {
     pub(super) rest: Vec<u8>,
 }
 
+impl End {
+    /// The highest number that is here to stay: a line that lacks only its newline gets it from the next writer. Not simply
+    /// that one: a copy of an old line must not make numbers come back.
+    pub(super) fn highest(&self) -> Option<u64> {
+        match (judge(&self.rest), frame::classify_strictly(&self.rest)) {
+            (Repair::AddNewline, Line::Numbered(seq)) => self.last.max(Some(seq)),
+            _ => self.last,
+        }
+    }
+}
+
 /// What to do about the bytes behind the last newline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repair {
@@ -97,10 +108,7 @@ pub(super) fn repair<S: Storage>(
         Repair::AddNewline => match file.append(b"\n").context("repair", path)? {
             0 => return Err(Error::DiskFull { operation: "repair", path: path.to_owned() }),
             _ => {
-                if let Line::Numbered(seq) = frame::classify_strictly(&end.rest) {
-                    // Not simply this one: a copy of an old line must not make numbers come back.
-                    end.last = end.last.max(Some(seq));
-                }
+                end.last = end.highest();
                 end.complete += end.rest.len() as u64 + 1;
                 end.sealed = false;
             }
