@@ -110,7 +110,7 @@ fn p03_a_command_gets_no_blocked_signal_no_descriptor_and_the_old_limits() {
         let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
         line.split_whitespace().nth(3).unwrap().to_owned()
     };
-    assert_eq!(limit(&pid.to_string()), limit("self"));
+    assert_eq!(limit(&pid), limit("self"));
 }
 
 #[test]
