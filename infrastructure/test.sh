@@ -1,7 +1,7 @@
 #!/bin/sh
 # The whole check of the project, on a clean machine with cargo, git and a C compiler.
 #
-#   ./infrastructure/test.sh            everything that must hold before a merge (at most 10 minutes cold on two cores)
+#   ./infrastructure/test.sh            everything that must hold before a merge (some ten minutes cold on two idle cores)
 #   ./infrastructure/test.sh --quick    format, lints, unit tests
 #   ./infrastructure/test.sh --long     everything, with the long runs of the torture tests
 #   ./infrastructure/test.sh --mutants  breaks one rule of the protocol after the other and wants a test to notice each
